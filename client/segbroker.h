@@ -1,0 +1,293 @@
+/*
+ * segbroker: shared-memory segments from the broker of this host.
+ *
+ * This is the only public header of libsegbroker. It is clean C89 and C++.
+ *
+ * Ten lines share memory between two processes:
+ *
+ *     segb_client *client;
+ *     segb_segment *segment;
+ *     void *memory;
+ *
+ *     segb_connect(NULL, &client);
+ *     segb_create(client, "frames", 1 << 20, NULL, &segment);
+ *     segb_map(segment, 0, 0, SEGB_RW, &memory);
+ *     ... the other process: segb_open(client, "frames", NULL, &segment) ...
+ *     segb_unmap(memory);
+ *     segb_close(segment);
+ *     segb_disconnect(client);
+ *
+ * Every call returns 0 or a negative SEGB_E_... code. segb_strerror gives a
+ * sentence for a code, segb_last_detail the broker's own words about the call
+ * that failed last in this thread. Outputs come last and are untouched when a
+ * call fails. Sizes and offsets are bytes; names are UTF-8.
+ *
+ * Threads: one client, and the segments of it, may be used from several
+ * threads at once. A segment must not be closed while another thread uses it.
+ * After fork the child must not use its parent's client; views stay usable.
+ */
+#ifndef SEGBROKER_H
+#define SEGBROKER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SEGB_VERSION "0.1.0"
+
+typedef struct segb_client segb_client;
+typedef struct segb_segment segb_segment;
+
+/* Errors. Those from -1 to -20 are the broker's answers (PROTOCOL.md, in its
+ * order), the others are the library's own. Numbers are never reused. */
+#define SEGB_E_BAD_REQUEST (-1)
+#define SEGB_E_UNSUPPORTED_VERSION (-2)
+#define SEGB_E_UNKNOWN_OP (-3)
+#define SEGB_E_INVALID_ARGUMENT (-4)
+#define SEGB_E_INVALID_NAME (-5)
+#define SEGB_E_NOT_FOUND (-6)
+#define SEGB_E_EXISTS (-7)
+#define SEGB_E_ACCESS_DENIED (-8)
+#define SEGB_E_QUOTA_EXCEEDED (-9)
+#define SEGB_E_NO_MEMORY (-10)
+#define SEGB_E_FILE_EMPTY (-11)
+#define SEGB_E_FILE_TOO_SMALL (-12)
+#define SEGB_E_FILE_FULL (-13)
+#define SEGB_E_TIMEOUT (-14)
+#define SEGB_E_TOO_MANY_HANDLES (-15)
+#define SEGB_E_RATE_LIMITED (-16)
+#define SEGB_E_NOT_SUPPORTED (-17)
+#define SEGB_E_BUSY (-18)
+#define SEGB_E_SHUTTING_DOWN (-19)
+#define SEGB_E_INTERNAL (-20)
+#define SEGB_E_NO_BROKER (-64) /* nobody serves at that address */
+#define SEGB_E_GONE (-65)      /* the connection to the broker has ended */
+#define SEGB_E_SYSTEM (-66)    /* a system call failed: see the detail */
+#define SEGB_E_PROTOCOL (-67)  /* the broker's answer makes no sense */
+
+/* Access, of a segment's handle and of a view. */
+#define SEGB_RO 1  /* read */
+#define SEGB_RW 2  /* read and write */
+#define SEGB_COW 3 /* read; writes stay private to the view */
+
+/* What became of a segment. */
+#define SEGB_NAMED 0   /* can be opened by name */
+#define SEGB_UNNAMED 1 /* never had a name */
+#define SEGB_REMOVED 2 /* the name is gone, grants remain */
+#define SEGB_HELD 3    /* no grant remains, some process still maps it */
+
+/* No limit, in segb_budget.limit. */
+#define SEGB_UNLIMITED UINT64_MAX
+
+/*
+ * Options grow at their end in later versions, so each says its own size:
+ * set `struct_size` to sizeof the struct and all other members to zero for their
+ * defaults. NULL in place of options means all defaults.
+ */
+typedef struct segb_connect_options {
+    size_t struct_size;
+    /* The broker's socket. NULL: $SEGBROKER_SOCKET where it is set; else
+     * $XDG_RUNTIME_DIR/segbroker/broker.sock where a broker serves there;
+     * else /run/segbroker/broker.sock. */
+    const char *socket;
+    /* What this program calls itself, at most 64 bytes: "camera/2.1".
+     * NULL: the library's own name. */
+    const char *name;
+    /* Milliseconds that a call waits for the broker's answer before it gives
+     * up with SEGB_E_TIMEOUT. 0: 30000. Negative: for ever. */
+    int timeout_ms;
+} segb_connect_options;
+
+typedef struct segb_create_options {
+    size_t struct_size;
+    int access; /* of this handle; 0: SEGB_RW */
+    int fail_if_exists; /* SEGB_E_EXISTS rather than opening the existing */
+    int reserve; /* not 0: memory comes at the first touch, not now */
+    int persist; /* not 0: the name stays without holders, until removed */
+    /* Who else may open it: "user:alice", "group:video", "everyone". */
+    const char *const *share_read;
+    size_t share_read_count;
+    const char *const *share_write;
+    size_t share_write_count;
+} segb_create_options;
+
+typedef struct segb_open_options {
+    size_t struct_size;
+    int access; /* of this handle; 0: SEGB_RO */
+    uint64_t id; /* opens by id when the name is NULL */
+} segb_open_options;
+
+/* Facts of a segment; strings are valid in the callback only, and for
+ * segb_stat until the next segb_ call of this thread. */
+typedef struct segb_info {
+    uint64_t id;
+    const char *name;  /* NULL when it never had one */
+    const char *owner; /* "user:alice" */
+    uint64_t size;        /* as asked by its creator */
+    uint64_t mapped_size; /* rounded up to pages */
+    int state;            /* SEGB_NAMED, ... */
+    int may_read;
+    int may_write;
+    int commit;
+    int persist;
+    uint64_t grants;
+    uint64_t created_at; /* seconds since 1970 UTC */
+} segb_info;
+
+typedef struct segb_budget {
+    const char *section; /* "user alice" */
+    const char *budget;  /* "bytes" */
+    uint64_t used;
+    uint64_t limit; /* SEGB_UNLIMITED: none */
+} segb_budget;
+
+typedef struct segb_peer {
+    uint64_t id;
+    uint64_t pid;     /* 0 when the system does not tell */
+    const char *user; /* "user:alice" */
+    const char *name; /* as it called itself; NULL before its hello */
+    uint64_t grants;
+    uint64_t requests;
+    uint64_t connected_at; /* seconds since 1970 UTC */
+} segb_peer;
+
+/* Facts of the broker; strings live as long as the client. */
+typedef struct segb_broker {
+    const char *socket; /* where the client is connected */
+    const char *server; /* "segbroker/0.1.0" */
+    const char *you;    /* "user:alice" */
+    int administrator;
+    const char *const *features; /* ends with NULL */
+} segb_broker;
+
+/* Row callbacks: 0 goes on, anything else ends the listing and is returned. */
+typedef int (*segb_info_fn)(const segb_info *info, void *data);
+typedef int (*segb_budget_fn)(const segb_budget *budget, void *data);
+typedef int (*segb_peer_fn)(const segb_peer *peer, void *data);
+typedef int (*segb_counter_fn)(const char *name, uint64_t value, void *data);
+
+/* ---- the connection ---- */
+
+/* Connects and says hello. SEGB_E_NO_BROKER, SEGB_E_ACCESS_DENIED,
+ * SEGB_E_QUOTA_EXCEEDED (connections), SEGB_E_TIMEOUT, SEGB_E_SYSTEM. */
+int segb_connect(const segb_connect_options *options, segb_client **client);
+
+/* Ends the connection: all grants of it go, views stay mapped. Segments of
+ * it must be closed before. NULL is fine. */
+void segb_disconnect(segb_client *client);
+
+/* What the broker said of itself. */
+int segb_client_broker(segb_client *client, segb_broker *broker);
+
+/* ---- segments ---- */
+
+/* Creates `size` bytes, zeroed; or opens the existing segment of that name
+ * with *its* size (segb_created tells). `name` NULL makes an unnamed one. */
+int segb_create(segb_client *client, const char *name, size_t size,
+                const segb_create_options *options, segb_segment **segment);
+
+int segb_open(segb_client *client, const char *name,
+              const segb_open_options *options, segb_segment **segment);
+
+/* Gives the grant back and closes the handle. Views of it stay mapped. NULL
+ * is fine. */
+void segb_close(segb_segment *segment);
+
+uint64_t segb_id(const segb_segment *segment);
+/* As asked by the creator. */
+size_t segb_size(const segb_segment *segment);
+/* Rounded up to pages: what a view may cover. */
+size_t segb_mapped_size(const segb_segment *segment);
+int segb_access(const segb_segment *segment);
+/* Not 0 when this call made it, 0 when it was there. */
+int segb_created(const segb_segment *segment);
+/* The native handle: a descriptor on POSIX, a HANDLE on Windows. It belongs
+ * to the segment. */
+intptr_t segb_handle(const segb_segment *segment);
+
+/* ---- views ---- */
+
+/* Maps `length` bytes from `offset`, 0 for all up to the segment's end. Any
+ * offset is fine. Checked against the segment: SEGB_E_INVALID_ARGUMENT, never
+ * SIGBUS. SEGB_E_ACCESS_DENIED when the handle's access is less. */
+int segb_map(segb_segment *segment, size_t offset, size_t length, int access,
+             void **address);
+
+/* Unmaps the view that `address` lies in: any address inside it will do. */
+int segb_unmap(void *address);
+
+/* For memory-backed segments every view sees a write at once, so this only
+ * checks the range (0 bytes: to the view's end). */
+int segb_flush(void *address, size_t length);
+
+/* ---- the commons ---- */
+
+/* Takes the name away at once; holders keep the memory. By id when name is
+ * NULL. */
+int segb_remove(segb_client *client, const char *name, uint64_t id);
+
+/* Facts of one segment, by id when name is NULL. */
+int segb_stat(segb_client *client, const char *name, uint64_t id,
+              segb_info *info);
+
+/* Every segment that the caller may see whose name begins with `prefix`
+ * (NULL: all, unnamed ones too), in the order of creation. */
+int segb_list(segb_client *client, const char *prefix, segb_info_fn row,
+              void *data);
+
+/* The budgets that apply to the caller; `all` (administrators): of all. */
+int segb_usage(segb_client *client, int all, segb_budget_fn row, void *data);
+
+int segb_ping(segb_client *client);
+
+/* ---- for administrators ---- */
+
+int segb_stats(segb_client *client, segb_counter_fn row, void *data);
+int segb_peers(segb_client *client, segb_peer_fn row, void *data);
+int segb_reload(segb_client *client);
+/* "error", "warning", "info" or "debug". */
+int segb_log_level(segb_client *client, const char *level);
+int segb_shutdown(segb_client *client);
+
+/* ---- event loops ---- */
+
+/* The call's end: `status` as the blocking call would return it; the segment
+ * is the callee's to close, NULL unless status is 0. */
+typedef void (*segb_done_fn)(segb_client *client, int status,
+                             segb_segment *segment, void *data);
+
+/* Begin a call and return at once; `done` is called once, from
+ * segb_client_dispatch or segb_disconnect, never from inside these. */
+int segb_create_async(segb_client *client, const char *name, size_t size,
+                      const segb_create_options *options, segb_done_fn done,
+                      void *data);
+int segb_open_async(segb_client *client, const char *name,
+                    const segb_open_options *options, segb_done_fn done,
+                    void *data);
+
+/* The descriptor to poll for reading: call segb_client_dispatch when it is
+ * readable. It belongs to the client. */
+int segb_client_fd(const segb_client *client);
+
+/* Reads what has come, without waiting, and makes the due callbacks.
+ * SEGB_E_GONE once the connection has ended. */
+int segb_client_dispatch(segb_client *client);
+
+/* ---- errors ---- */
+
+/* A static sentence for a code. */
+const char *segb_strerror(int code);
+
+/* The broker's own sentence, or the failing system call's, of the last call
+ * that failed in this thread; "" when there is none. Valid until the next
+ * segb_ call of this thread. */
+const char *segb_last_detail(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
