@@ -12,6 +12,25 @@ else
 BUILD ?= build/$(SEGMENT)
 endif
 
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+FUZZ_SECONDS ?= 60
+# Programs that `make check` runs, e.g. TESTS=build/tests/unit/quota_test.
+TESTS ?=
+
+# V=1 shows whole commands.
+ifndef V
+Q := @
+say = @printf '  %-5s %s\n'
+else
+say = @:
+endif
+MAKEFLAGS += --no-print-directory
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
 CC := gcc
 PACKAGES := libuv libcjson inih
 CPPFLAGS += -I. -Iprotocol -Iconfig -DSEGBROKER_VERSION='"$(VERSION)"' \
@@ -40,9 +59,9 @@ config_src := $(wildcard config/*.c)
 daemon_src := $(filter-out $(addprefix daemon/,$(other_segment)),\
 	$(call platform,$(wildcard daemon/*.c)))
 client_src := $(call platform,$(wildcard client/*.c))
-segctl_src := $(wildcard client/segctl/*.c)
+segctl_src := $(call platform,$(wildcard client/segctl/*.c))
 example_src := $(wildcard client/examples/*.c)
-support_src := $(wildcard tests/support/*.c)
+support_src := $(call platform,$(wildcard tests/support/*.c))
 unit_src := $(wildcard tests/unit/*_test.c)
 integration_src := $(wildcard tests/integration/*_test.c)
 tool_src := $(filter-out %_test.c,$(wildcard tests/integration/*.c))
@@ -55,17 +74,27 @@ all_obj := $(call obj,$(protocol_src) $(config_src) $(daemon_src) \
 	$(integration_src) $(tool_src))
 
 examples := $(patsubst client/examples/%.c,$(BUILD)/examples/%,$(example_src))
-unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(unit_src))
-integration_tests := $(patsubst tests/integration/%.c,$(BUILD)/tests/%,\
-	$(integration_src))
-test_tools := $(patsubst tests/integration/%.c,$(BUILD)/tests/%,$(tool_src))
+unit_tests := $(patsubst %.c,$(BUILD)/%,$(unit_src))
+integration_tests := $(patsubst %.c,$(BUILD)/%,$(integration_src))
+test_tools := $(patsubst %.c,$(BUILD)/%,$(tool_src))
 
 UV_LIBS = $(shell pkg-config --libs $(PACKAGES))
 CJSON_LIBS = $(shell pkg-config --libs libcjson)
 CHECK_LIBS = $(shell pkg-config --libs check)
 
+fuzz_src := $(wildcard tests/fuzz/*_fuzz.c)
+fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(fuzz_src))
+scripts := $(wildcard tests/integration/*_test.sh tests/integration/*_test.py)
+c_files = $(shell git ls-files '*.[ch]' 2>/dev/null || find . -name '*.[ch]')
+
+build_deps := gcc libc6-dev make pkg-config libuv1-dev libcjson-dev \
+	libinih-dev uthash-dev
+check_deps := $(build_deps) g++ check libsubunit-dev python3 util-linux
+fuzz_deps := $(build_deps) clang libclang-rt-14-dev
+tidy_deps := $(check_deps) clang clang-tidy clang-format shellcheck
+
 .PHONY: all demo check check-asan check-tsan fuzz format tidy install deps \
-	help clean tests
+	deps-check deps-fuzz deps-tidy help clean tests
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 
@@ -75,53 +104,140 @@ all: $(BUILD)/segbrokerd $(BUILD)/segctl $(BUILD)/libsegbroker.so.0 \
 	$(BUILD)/libsegbroker.so $(BUILD)/libsegbroker.a $(BUILD)/segbroker.pc \
 	$(examples)
 
-# The build finds its headers through the packages: install them first.
+# The compiler finds headers in the packages: install them first.
 $(all_obj): | deps
+deps:
+	@packaging/install-deps $(build_deps)
+deps-check:
+	@packaging/install-deps $(check_deps)
+deps-fuzz:
+	@packaging/install-deps $(fuzz_deps)
+deps-tidy:
+	@packaging/install-deps $(tidy_deps)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(STRICT) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(say) CC $<
+	$(Q)$(CC) $(CPPFLAGS) $(STRICT) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/segbrokerd: $(call obj,daemon/main.c) $(daemon_lib_obj)
-	$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(UV_LIBS)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(UV_LIBS)
 
 $(BUILD)/libsegbroker.so.0: $(call obj,$(client_src) $(protocol_src)) \
 		client/libsegbroker.map
-	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libsegbroker.so.0 \
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libsegbroker.so.0 \
 		-Wl,--version-script=client/libsegbroker.map -o $@ \
 		$(filter %.o,$^) $(CJSON_LIBS) -pthread
 
 $(BUILD)/libsegbroker.so: $(BUILD)/libsegbroker.so.0
-	ln -sf $(<F) $@
+	$(Q)ln -sf $(<F) $@
 
 $(BUILD)/libsegbroker.a: $(call obj,$(client_src) $(protocol_src))
-	rm -f $@
-	ar rcs $@ $^
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/segctl: $(call obj,$(segctl_src)) $(BUILD)/libsegbroker.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CJSON_LIBS) -pthread
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CJSON_LIBS) -pthread
 
 $(BUILD)/examples/%: $(BUILD)/obj/client/examples/%.o $(BUILD)/libsegbroker.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CJSON_LIBS) -pthread
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CJSON_LIBS) -pthread
 
 $(BUILD)/segbroker.pc: packaging/segbroker.pc.in Makefile
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
 
 # ---- tests ----
 
-$(unit_tests): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o \
-		$(call obj,$(support_src)) $(daemon_lib_obj)
+$(unit_tests): $(BUILD)/%: $(BUILD)/obj/%.o $(daemon_lib_obj)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CHECK_LIBS) $(UV_LIBS)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CHECK_LIBS) $(UV_LIBS)
 
-$(integration_tests) $(test_tools): $(BUILD)/tests/%: \
-		$(BUILD)/obj/tests/integration/%.o \
+$(integration_tests) $(test_tools): $(BUILD)/%: $(BUILD)/obj/%.o \
 		$(call obj,$(support_src)) $(BUILD)/libsegbroker.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CHECK_LIBS) $(CJSON_LIBS) \
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CHECK_LIBS) $(CJSON_LIBS) \
 		-pthread
 
 tests: all $(unit_tests) $(integration_tests) $(test_tools)
+
+$(call obj,$(support_src) $(unit_src) $(integration_src) $(tool_src)): \
+	| deps-check
+
+check: deps-check tests
+	$(Q)BUILD=$(BUILD) SEGMENT=$(SEGMENT) tests/run \
+		$(or $(TESTS),$(unit_tests) $(integration_tests) $(scripts))
+
+# Check's fork mode would hide leaks and races from the sanitizers.
+check-asan:
+	$(Q)$(MAKE) check BUILD=build/asan SANITIZE=address,undefined \
+		CFLAGS='-O1 -g -fno-sanitize-recover=all' CK_FORK=no \
+		SEGBROKER_QUICK=1 UBSAN_OPTIONS=print_stacktrace=1
+check-tsan:
+	$(Q)$(MAKE) check BUILD=build/tsan SANITIZE=thread CFLAGS='-O1 -g' \
+		CK_FORK=no SEGBROKER_QUICK=1 TSAN_OPTIONS=halt_on_error=1
+
+$(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $(protocol_src) $(config_src) \
+		$(wildcard protocol/*.h config/*.h) | deps-fuzz
+	@mkdir -p $(@D)
+	$(say) FUZZ $@
+	$(Q)clang $(CPPFLAGS) -std=c11 -O1 -g \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		-o $@ $< $(protocol_src) $(config_src) -lcjson -linih
+
+fuzz: $(fuzzers)
+	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $(BUILD)/fuzz $(fuzzers)
+
+demo: all
+	$(Q)BUILD=$(BUILD) FILE='$(FILE)' client/examples/demo.sh
+
+# ---- care ----
+
+format: | deps-tidy
+	$(Q)clang-format -i $(c_files)
+
+tidy: all | deps-tidy
+	$(Q)BUILD=$(BUILD) tests/tidy '$(CPPFLAGS) -std=c11'
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
+		$(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+		$(DESTDIR)$(SYSCONFDIR)/segbroker/conf.d
+	install -m 755 $(BUILD)/segbrokerd $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(BUILD)/segctl $(DESTDIR)$(PREFIX)/bin
+	install -m 644 client/segbroker.h $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(BUILD)/libsegbroker.so.0 $(DESTDIR)$(PREFIX)/lib
+	ln -sf libsegbroker.so.0 $(DESTDIR)$(PREFIX)/lib/libsegbroker.so
+	install -m 644 $(BUILD)/libsegbroker.a $(DESTDIR)$(PREFIX)/lib
+	install -m 644 $(BUILD)/segbroker.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	test -e $(DESTDIR)$(SYSCONFDIR)/segbroker/segbroker.conf || \
+		install -m 644 config/segbroker.conf \
+			$(DESTDIR)$(SYSCONFDIR)/segbroker
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make demo            install what is missing, build, show it work'
+	@echo '     [FILE=PATH]     ... with that file'
+	@echo 'make check           install what is missing, build, run all tests'
+	@echo '     [TESTS=...]     ... only these programs'
+	@echo 'make [all]           build daemon, segctl, library and examples'
+	@echo 'make check-asan      the tests under address and undefined sanitizers'
+	@echo 'make check-tsan      the tests under the thread sanitizer'
+	@echo 'make fuzz            fuzz frame, message and config'
+	@echo '     [FUZZ_SECONDS=60]  ... each so long'
+	@echo 'make format          lay all C files out'
+	@echo 'make tidy            linters, include directions, exported names'
+	@echo 'make install         [PREFIX=/usr/local] [SYSCONFDIR=/etc] [DESTDIR=]'
+	@echo 'make deps            install the packages that the build needs'
+	@echo 'make clean           remove build/'
+	@echo 'SEGMENT=posix        with any: segments by shm_open, the fallback'
+	@echo 'V=1                  with any: show whole commands'
 
 -include $(all_obj:.o=.d)

@@ -1,0 +1,163 @@
+#include "broker.h"
+
+#include "host.h"
+#include "log.h"
+#include "reload.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+enum { TICK_MS = 500 };
+
+static const int SIGNALS[] = {SIGTERM, SIGINT, SIGHUP};
+enum { SIGNAL_COUNT = sizeof(SIGNALS) / sizeof(SIGNALS[0]) };
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct broker *broker = timer->data;
+    bool again = peers_tick(broker);
+
+    again = registry_ask_held(&broker->registry) || again;
+    if (broker->listener.paused)
+        listener_descriptor_freed(&broker->listener);
+    if (!again && !broker->listener.paused)
+        uv_timer_stop(timer);
+}
+
+void broker_needs_tick(struct broker *broker)
+{
+    if (!uv_is_active((uv_handle_t *)&broker->tick))
+        uv_timer_start(&broker->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+void broker_end_turn(struct broker *broker)
+{
+    if (broker->registry.dying && registry_end_turn(&broker->registry))
+        broker_needs_tick(broker);
+}
+
+void broker_stop(struct broker *broker)
+{
+    uv_stop(&broker->loop);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct broker *broker = handle->data;
+
+    if (number == SIGHUP) {
+        reload_start(broker);
+        return;
+    }
+    log_info("ending on signal %d", number);
+    broker_stop(broker);
+}
+
+static void watch_signals(struct broker *broker)
+{
+    for (int i = 0; i < SIGNAL_COUNT; i++) {
+        uv_signal_init(&broker->loop, &broker->signals[i]);
+        broker->signals[i].data = broker;
+        uv_signal_start(&broker->signals[i], on_signal, SIGNALS[i]);
+    }
+}
+
+/* ---- begin and end ---- */
+
+static int start(struct broker *broker, const struct broker_options *options)
+{
+    struct segment_promises promises = segment_promises();
+
+    if (quota_new(broker->config, &broker->quota) < 0) {
+        log_error("out of memory");
+        return -1;
+    }
+    callers_init(&broker->callers, broker->quota);
+    registry_init(&broker->registry, &broker->callers);
+    if (listener_init(&broker->listener, broker, options->socket_path) < 0) {
+        broker->quota = quota_free(broker->quota);
+        return -1;
+    }
+    peers_init(broker);
+    uv_timer_init(&broker->loop, &broker->tick);
+    broker->tick.data = broker;
+    watch_signals(broker);
+    listener_start(&broker->listener);
+    broker->started_at = uv_now(&broker->loop);
+    if (!promises.exact_lifetime)
+        log_warning("this system does not tell who still maps a segment: "
+                    "charges end with the grants");
+    log_info("serving %s", broker->listener.path);
+    return 0;
+}
+
+/* Closes every handle and lets slow work come to its end. */
+static void drain(struct broker *broker)
+{
+    listener_close(&broker->listener);
+    peers_close(broker);
+    for (int i = 0; i < SIGNAL_COUNT; i++)
+        uv_close((uv_handle_t *)&broker->signals[i], NULL);
+    uv_run(&broker->loop, UV_RUN_DEFAULT);
+    /* The last turns may have started the timer. */
+    uv_close((uv_handle_t *)&broker->tick, NULL);
+    uv_run(&broker->loop, UV_RUN_DEFAULT);
+}
+
+static int check_charges(const struct broker *broker)
+{
+    int result = BROKER_OK;
+
+    for (int i = 0; i < CONFIG_BUDGETS; i++) {
+        enum config_budget budget = (enum config_budget)i;
+        uint64_t used = quota_used(broker->quota, budget);
+
+        if (used == 0)
+            continue;
+        log_error("at the end %llu of %s are still charged: a defect",
+                  (unsigned long long)used, config_budget_name(budget));
+        result = BROKER_CHARGES_LEFT;
+    }
+    return result;
+}
+
+static int stop(struct broker *broker)
+{
+    int result;
+
+    drain(broker);
+    listener_deinit(&broker->listener);
+    registry_deinit(&broker->registry);
+    result = check_charges(broker);
+    callers_deinit(&broker->callers);
+    peers_deinit(broker);
+    broker->quota = quota_free(broker->quota);
+    return result;
+}
+
+int broker_run(const struct broker_options *options, struct config *config)
+{
+    /* One input buffer is part of it: too large for the stack. */
+    struct broker *broker = calloc(1, sizeof(*broker));
+    int result = BROKER_FAILED;
+
+    if (!broker || uv_loop_init(&broker->loop) < 0) {
+        log_error("cannot make an event loop");
+        config_free(config);
+        free(broker);
+        return BROKER_FAILED;
+    }
+    broker->config = config;
+    broker->config_path = options->config_path;
+    log_level_set((enum protocol_log_level)config->log_level);
+    if (start(broker, options) == 0) {
+        uv_run(&broker->loop, UV_RUN_DEFAULT);
+        result = stop(broker);
+        if (result == BROKER_OK)
+            log_info("ended");
+    }
+    uv_loop_close(&broker->loop);
+    config_free(broker->config);
+    free(broker);
+    return result;
+}

@@ -1,0 +1,48 @@
+/*
+ * A caller: one identity, shared by all its connections, with the accounts
+ * that it is charged to.
+ *
+ * Callers are kept for a while after their last connection, so that the
+ * account database is not asked again for each of a series of short ones.
+ */
+#ifndef SEGBROKER_CALLER_H
+#define SEGBROKER_CALLER_H
+
+#include "identity.h"
+#include "quota.h"
+#include "table.h"
+
+struct caller {
+    struct identity identity;
+    char label[96]; /* "user:alice" */
+    struct quota_scope *scope;
+    unsigned unread; /* handles sent to it that it may not have taken yet */
+    unsigned refs;
+    uint32_t *key; /* user, then groups */
+    UT_hash_handle hh;
+};
+
+struct callers {
+    struct quota *quota;
+    struct caller *table;
+    unsigned unused; /* callers without a reference */
+};
+
+enum { CALLERS_UNUSED_MAX = 256, CALLER_E_NOMEM = -1 };
+
+void callers_init(struct callers *callers, struct quota *quota);
+/* Every reference must have been given back. */
+void callers_deinit(struct callers *callers);
+
+/* Adopts the identity, also on failure. 0 and a reference, or negative. */
+int callers_get(struct callers *callers, struct identity *identity,
+                struct caller **caller);
+/* Asks the quota anew which accounts apply. 0, or negative when memory is
+ * short (then some callers keep the accounts that they had). */
+int callers_configure(struct callers *callers);
+
+struct caller *caller_ref(struct caller *caller);
+/* NULL is fine. Returns NULL. */
+struct caller *callers_unref(struct callers *callers, struct caller *caller);
+
+#endif

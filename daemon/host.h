@@ -1,0 +1,41 @@
+/*
+ * What the broker asks of its host as a whole: memory, descriptors, stderr.
+ */
+#ifndef SEGBROKER_HOST_H
+#define SEGBROKER_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+/*
+ * Makes the process fit to serve: raises the descriptor limit as far as it
+ * may go, ignores the signals that a full disk or a broken pipe would send,
+ * and closes the process to debuggers, which could take its handles. Called
+ * once, before any thread starts. 0, or a negative errno.
+ */
+int host_init(void);
+void host_deinit(void);
+
+/* Bytes of memory that the broker may count on: the host's, or its cgroup's
+ * where that is less. */
+uint64_t host_memory_total(void);
+
+/* Bytes that could be allocated now without pushing anybody out. May be
+ * called from any thread. */
+uint64_t host_memory_available(void);
+
+/* The most descriptors that this process may have. */
+unsigned host_descriptor_limit(void);
+
+/* Whether fewer than `reserve` descriptors are left. */
+bool host_descriptors_low(unsigned reserve);
+
+bool host_stderr_is_journal(void);
+void host_write_stderr(const char *bytes, size_t size);
+
+/* Calendar time in UTC. */
+void host_utc(time_t seconds, struct tm *utc);
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * SO_PEERCRED and SO_PEERGROUPS: both are frozen when the peer connects, so a
+ * process cannot change who it was.
+ */
+#include "identity.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { OVERFLOW_ID = 65534 };
+
+/* Whether some users of the host have no number in our namespace: then all of
+ * them appear as the overflow id. */
+static bool namespace_is_partial(void)
+{
+    unsigned long inside, outside, count;
+    FILE *map = fopen("/proc/self/uid_map", "re");
+    bool full = false;
+
+    if (!map)
+        return true;
+    if (fscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3)
+        full = inside == 0 && outside == 0 && count >= UINT32_MAX;
+    fclose(map);
+    return !full;
+}
+
+static int compare_groups(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Reads the supplementary groups into an array that has room for one more. */
+static int read_groups(int connection, struct identity *identity)
+{
+    socklen_t size = 32 * sizeof(gid_t);
+    uint32_t *groups = NULL, *larger;
+
+    for (;;) {
+        larger = realloc(groups, size + sizeof(gid_t));
+        if (!larger)
+            break;
+        groups = larger;
+        if (getsockopt(connection, SOL_SOCKET, SO_PEERGROUPS, groups, &size) ==
+            0) {
+            identity->groups = groups;
+            identity->group_count = size / sizeof(gid_t);
+            return 0;
+        }
+        if (errno != ERANGE)
+            break;
+    }
+    free(groups);
+    return IDENTITY_E_SYSTEM;
+}
+
+int identity_of_peer(int connection, struct identity *identity,
+                     uint64_t *process)
+{
+    struct identity found;
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    int r;
+
+    if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return IDENTITY_E_SYSTEM;
+    if (peer.uid == (uid_t)-1)
+        return IDENTITY_E_SYSTEM;
+    if (peer.uid == OVERFLOW_ID && namespace_is_partial())
+        return IDENTITY_UNMAPPED;
+    r = read_groups(connection, &found);
+    if (r < 0)
+        return r;
+    found.user = peer.uid;
+    found.groups[found.group_count++] = peer.gid;
+    qsort(found.groups, found.group_count, sizeof(uint32_t), compare_groups);
+    *identity = found;
+    *process = (uint64_t)peer.pid;
+    return 0;
+}

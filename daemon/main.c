@@ -1,0 +1,177 @@
+/*
+ * segbrokerd: reads its options and its configuration, then serves.
+ */
+#include "broker.h"
+#include "config.h"
+#include "host.h"
+#include "log.h"
+#include "paths.h"
+#include "reload.h"
+#include "segment.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 2, PATH_SIZE = 4096 };
+
+static const char HELP[] =
+    "Usage: segbrokerd [OPTION]...\n"
+    "Own the shared-memory segments of this host and hand them to clients.\n"
+    "\n"
+    "  --config FILE       read FILE and FILE's folder's conf.d/*.conf\n"
+    "                      (root: /etc/segbroker/segbroker.conf, else\n"
+    "                      ~/.config/segbroker/segbroker.conf, if there)\n"
+    "  --runtime-dir DIR   listen on DIR/broker.sock (root: /run/segbroker,\n"
+    "                      else $XDG_RUNTIME_DIR/segbroker)\n"
+    "  --socket PATH       listen on PATH\n"
+    "  --check             say what is wrong with the configuration and end\n"
+    "  --version           print the version and end\n"
+    "  --help              print this and end\n"
+    "\n"
+    "SIGHUP reloads the configuration, SIGTERM ends the broker.\n"
+    "Exit: 0 ended as asked, 1 could not serve or a bad configuration,\n"
+    "2 wrong usage, 3 ended, but some charges were left (a defect).\n";
+
+struct options {
+    const char *config;
+    const char *socket;
+    const char *runtime_dir;
+    bool check;
+};
+
+/* -1 to go on, else the exit status. */
+static int read_options(int argc, char **argv, struct options *options)
+{
+    static const struct option known[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"socket", required_argument, NULL, 's'},
+        {"runtime-dir", required_argument, NULL, 'r'},
+        {"check", no_argument, NULL, 'k'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0}};
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            options->config = optarg;
+            break;
+        case 's':
+            options->socket = optarg;
+            break;
+        case 'r':
+            options->runtime_dir = optarg;
+            break;
+        case 'k':
+            options->check = true;
+            break;
+        case 'v':
+            printf("segbrokerd " SEGBROKER_VERSION "\n");
+            return 0;
+        case 'h':
+            fputs(HELP, stdout);
+            return 0;
+        default:
+            fputs("try 'segbrokerd --help'\n", stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind == argc)
+        return -1;
+    fprintf(stderr,
+            "segbrokerd: unexpected argument '%s'\n"
+            "try 'segbrokerd --help'\n",
+            argv[optind]);
+    return EXIT_USAGE;
+}
+
+static void print_problems(const struct config_problems *problems)
+{
+    const char *text = problems->text ? problems->text : "out of memory";
+    size_t size = strlen(text);
+
+    fputs(text, stderr);
+    if (size > 0 && text[size - 1] != '\n')
+        fputc('\n', stderr);
+}
+
+/* Loads the configuration; on failure says what is wrong. */
+static struct config *load(const char *path)
+{
+    struct config_host host = reload_host();
+    struct config_problems problems;
+    struct config *config = NULL;
+
+    if (config_load(path, &host, &config, &problems) != 0)
+        print_problems(&problems);
+    config_problems_deinit(&problems);
+    return config;
+}
+
+static int check(const char *path)
+{
+    struct config *config = load(path);
+
+    if (!config)
+        return 1;
+    config_free(config);
+    printf("%s: ok\n", path ? path : "no configuration file, the defaults");
+    return 0;
+}
+
+static int find_socket(const struct options *options, char *path, size_t size)
+{
+    int r = paths_socket(options->runtime_dir, path, size);
+
+    if (r == PATHS_NONE)
+        fputs("segbrokerd: no place for the socket: XDG_RUNTIME_DIR is not "
+              "set; give --runtime-dir or --socket\n",
+              stderr);
+    else if (r != 0)
+        fputs("segbrokerd: the runtime folder's path is too long\n", stderr);
+    return r;
+}
+
+static int serve(const struct options *options, const char *config_path)
+{
+    char socket_path[PATH_SIZE];
+    struct broker_options broker = {.config_path = config_path,
+                                    .socket_path = options->socket};
+    struct config *config;
+
+    if (!broker.socket_path) {
+        if (find_socket(options, socket_path, sizeof(socket_path)) != 0)
+            return EXIT_USAGE;
+        broker.socket_path = socket_path;
+    }
+    config = load(config_path);
+    if (!config)
+        return BROKER_FAILED;
+    segment_init();
+    return broker_run(&broker, config);
+}
+
+int main(int argc, char **argv)
+{
+    char config_path[PATH_SIZE];
+    struct options options = {0};
+    int result = read_options(argc, argv, &options);
+
+    if (result >= 0)
+        return result;
+    log_init();
+    if (host_init() < 0) {
+        log_error("cannot read /proc/meminfo: is /proc mounted?");
+        return BROKER_FAILED;
+    }
+    if (!options.config && paths_config(config_path, sizeof(config_path)) == 0)
+        options.config = config_path;
+    if (options.check)
+        result = check(options.config);
+    else
+        result = serve(&options, options.config);
+    host_deinit();
+    return result;
+}

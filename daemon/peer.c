@@ -1,0 +1,441 @@
+#include "peer.h"
+
+#include "broker.h"
+#include "handoff.h"
+#include "host.h"
+#include "log.h"
+#include "pending.h"
+#include "request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <utlist.h>
+
+enum { RETRY_MS = 2 };
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static struct output_target target_of(struct peer *peer)
+{
+    return (struct output_target){.connection = peer->connection,
+                                  .caller = peer->caller,
+                                  .limits = &peer->broker->peers.limits};
+}
+
+struct buffer *peer_reply(struct peer *peer)
+{
+    return &peer->broker->peers.batch.lines;
+}
+
+static bool is_served(const struct peer *peer)
+{
+    return peer->state == PEER_NEW || peer->state == PEER_READY;
+}
+
+/* ---- the end ---- */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct peer *peer = handle->data;
+    struct broker *broker = peer->broker;
+
+    /* Not before: libuv must not meet the number again while it polls it. */
+    handoff_close(peer->connection);
+    free(peer);
+    listener_descriptor_freed(&broker->listener);
+}
+
+/* Gives up everything but the connection itself. */
+static void let_go(struct peer *peer)
+{
+    pending_forget_all(peer);
+    registry_release_all(&peer->broker->registry, &peer->holder);
+    frame_reader_deinit(&peer->reader);
+    output_drop(&peer->output);
+    output_batch_clear(&peer->broker->peers.batch);
+    broker_end_turn(peer->broker);
+}
+
+void peer_close(struct peer *peer)
+{
+    struct broker *broker = peer->broker;
+
+    if (peer->state == PEER_CLOSED)
+        return;
+    if (is_served(peer))
+        let_go(peer);
+    peer->state = PEER_CLOSED;
+    output_deinit(&peer->output, peer->caller);
+    quota_undo(&peer->connection_charge);
+    peer->caller = callers_unref(&broker->callers, peer->caller);
+    free(peer->name);
+    DL_DELETE(broker->peers.list, peer);
+    broker->peers.count--;
+    uv_close((uv_handle_t *)&peer->poll, on_closed);
+    log_debug("client %llu: gone", (unsigned long long)peer->id);
+}
+
+/* Stops serving; the peer is closed once it has read what it was sent. */
+static void linger(struct peer *peer)
+{
+    struct output_target target = target_of(peer);
+
+    handoff_finish(peer->connection);
+    let_go(peer);
+    peer->state = PEER_LINGERING;
+    peer->moved_at = uv_now(&peer->broker->loop);
+    uv_poll_stop(&peer->poll);
+    if (output_settle(&peer->output, &target))
+        peer_close(peer);
+    else
+        broker_needs_tick(peer->broker);
+}
+
+void peer_finish(struct peer *peer)
+{
+    struct output_target target = target_of(peer);
+    int r;
+
+    if (!is_served(peer))
+        return;
+    r = output_flush(&peer->output, &target, &peer->broker->peers.batch);
+    if (r == OUTPUT_E_GONE)
+        peer_close(peer);
+    else
+        linger(peer);
+}
+
+static void cut_off(struct peer *peer)
+{
+    log_warning("client %llu (%s, pid %llu): cut off, it does not read its "
+                "replies",
+                (unsigned long long)peer->id, peer->caller->label,
+                (unsigned long long)peer->process);
+    peer->broker->counters.cut_off++;
+    linger(peer);
+}
+
+/* ---- sending ---- */
+
+/* Looks again at what this peer's caller has read on its connections. */
+static void settle_caller(struct peer *peer)
+{
+    struct peer *other;
+
+    DL_FOREACH (peer->broker->peers.list, other) {
+        struct output_target target = target_of(other);
+
+        if (other->caller == peer->caller && other->output.unread > 0)
+            output_settle(&other->output, &target);
+    }
+}
+
+static void on_retry(uv_timer_t *timer);
+
+static void needs_retry(struct broker *broker)
+{
+    uv_timer_t *retry = &broker->peers.retry;
+
+    if (!uv_is_active((uv_handle_t *)retry))
+        uv_timer_start(retry, on_retry, RETRY_MS, RETRY_MS);
+}
+
+static void update_poll(struct peer *peer)
+{
+    if (!peer->output.queue)
+        uv_poll_start(&peer->poll, UV_READABLE, on_poll);
+    else if (peer->held_back)
+        uv_poll_stop(&peer->poll);
+    else
+        uv_poll_start(&peer->poll, UV_WRITABLE, on_poll);
+}
+
+void peer_flush(struct peer *peer)
+{
+    struct broker *broker = peer->broker;
+    struct output_target target = target_of(peer);
+    bool had_queue = peer->output.queue != NULL;
+    uint64_t sent = peer->output.sent;
+    int r;
+
+    if (!is_served(peer))
+        return;
+    r = output_flush(&peer->output, &target, &broker->peers.batch);
+    if (r == OUTPUT_HELD_BACK) {
+        settle_caller(peer);
+        r = output_flush(&peer->output, &target, &broker->peers.batch);
+    }
+    broker_end_turn(broker);
+    if (r < 0) {
+        peer_close(peer);
+        return;
+    }
+    peer->held_back = r == OUTPUT_HELD_BACK;
+    if (!had_queue || sent != peer->output.sent)
+        peer->moved_at = uv_now(&broker->loop);
+    if (r > 0)
+        broker_needs_tick(broker);
+    if (peer->held_back)
+        needs_retry(broker);
+    if (had_queue || peer->output.queue)
+        update_poll(peer);
+}
+
+/* ---- receiving ---- */
+
+static void refuse_frame(struct peer *peer, int r)
+{
+    struct message_problem problem = {.error = PROTOCOL_BAD_REQUEST};
+    const char *text = r == FRAME_E_TOO_LONG
+                           ? "a line may have at most 65536 bytes"
+                           : "too many handles that no request names";
+
+    snprintf(problem.text, sizeof(problem.text), "%s", text);
+    message_error_write(peer_reply(peer), &problem, NULL);
+    peer->broker->counters.malformed++;
+    peer_finish(peer);
+}
+
+/* Serves the lines that are here until the output stops moving. */
+static void serve_lines(struct peer *peer)
+{
+    struct output_batch *batch = &peer->broker->peers.batch;
+    const char *line;
+    size_t size;
+    int r = FRAME_LINE;
+
+    while (is_served(peer) && !peer->output.queue) {
+        r = frame_reader_next(&peer->reader, &line, &size);
+        if (r != FRAME_LINE)
+            break;
+        request_serve(peer, line, size);
+        if (is_served(peer) && output_batch_is_full(batch))
+            peer_flush(peer);
+    }
+    if (!is_served(peer))
+        return;
+    if (r == FRAME_E_NOMEM || frame_reader_keep(&peer->reader) < 0) {
+        peer_close(peer);
+        return;
+    }
+    if (r < 0)
+        refuse_frame(peer, r);
+    else
+        peer_flush(peer);
+}
+
+static void receive(struct peer *peer)
+{
+    struct peers *peers = &peer->broker->peers;
+    struct handoff_message message;
+    int r = handoff_receive(peer->connection, peers->input,
+                            sizeof(peers->input), &message);
+
+    if (r == HANDOFF_E_AGAIN)
+        return;
+    if (r < 0) {
+        peer_close(peer);
+        return;
+    }
+    frame_reader_feed(&peer->reader, peers->input, message.size);
+    if (message.count > 0 || message.truncated) {
+        r = frame_reader_feed_handles(&peer->reader, message.handles,
+                                      message.count, message.truncated);
+        if (r < 0) {
+            refuse_frame(peer, r);
+            return;
+        }
+    }
+    serve_lines(peer);
+}
+
+/* The queue may move: send it, then go on with lines that were kept. */
+static void resume(struct peer *peer)
+{
+    peer_flush(peer);
+    if (is_served(peer) && !peer->output.queue)
+        serve_lines(peer);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct peer *peer = poll->data;
+
+    if (status < 0)
+        peer_close(peer);
+    else if (events & UV_WRITABLE)
+        resume(peer);
+    else
+        receive(peer);
+}
+
+/* ---- timers ---- */
+
+static void on_retry(uv_timer_t *timer)
+{
+    struct broker *broker = timer->data;
+    struct peer *peer, *next;
+    bool any = false;
+
+    DL_FOREACH_SAFE(broker->peers.list, peer, next)
+    {
+        if (!is_served(peer) || !peer->held_back)
+            continue;
+        resume(peer);
+        any = any || peer->held_back;
+    }
+    if (!any)
+        uv_timer_stop(timer);
+}
+
+/* True when the peer must be looked at again. */
+static bool look_after(struct peer *peer)
+{
+    struct output_target target = target_of(peer);
+    uint64_t now = uv_now(&peer->broker->loop);
+    bool late = now - peer->moved_at > PEER_STALL_SECONDS * 1000;
+
+    if (peer->state == PEER_LINGERING) {
+        /* Unread handles stay counted as long as they are there. */
+        if (output_settle(&peer->output, &target) ||
+            (late && peer->output.unread == 0))
+            peer_close(peer);
+        return peer->state == PEER_LINGERING;
+    }
+    if (!peer->output.queue)
+        return false;
+    if (late)
+        cut_off(peer);
+    return peer->state != PEER_CLOSED;
+}
+
+bool peers_tick(struct broker *broker)
+{
+    struct peer *peer, *next;
+    bool again = false;
+
+    DL_FOREACH_SAFE(broker->peers.list, peer, next)
+    again = look_after(peer) || again;
+    return again;
+}
+
+/* ---- the beginning ---- */
+
+/* Tells an accepted connection why it is not served, as far as it listens. */
+static void refuse_connection(struct broker *broker, int connection,
+                              const struct message_problem *problem,
+                              const struct message_budget *detail)
+{
+    struct buffer line;
+    size_t sent;
+
+    buffer_init(&line, PROTOCOL_LINE_MAX);
+    if (message_error_write(&line, problem, detail) == 0)
+        handoff_send(connection, line.data, line.size, NULL, 0, &sent);
+    buffer_deinit(&line);
+    broker->counters.refused_connections++;
+}
+
+static int identify(struct broker *broker, int connection,
+                    struct caller **caller, uint64_t *process)
+{
+    struct message_problem problem = {.error = PROTOCOL_ACCESS_DENIED};
+    struct identity identity;
+    int r = identity_of_peer(connection, &identity, process);
+
+    if (r == 0)
+        return callers_get(&broker->callers, &identity, caller);
+    if (r == IDENTITY_UNMAPPED) {
+        log_warning("refused a client whose user has no number in the "
+                    "broker's user namespace");
+        snprintf(problem.text, sizeof(problem.text),
+                 "your user has no number in the broker's user namespace, so "
+                 "it cannot tell you from others");
+        refuse_connection(broker, connection, &problem, NULL);
+    }
+    return -1;
+}
+
+static int charge_connection(struct broker *broker, int connection,
+                             struct caller *caller, struct quota_charge *charge)
+{
+    struct quota_refusal refusal;
+    struct message_problem problem;
+    struct message_budget detail;
+    int r =
+        quota_charge(caller->scope, CONFIG_CONNECTIONS, 1, charge, &refusal);
+
+    if (r != QUOTA_FULL)
+        return r;
+    request_explain_quota(&refusal, &problem, &detail);
+    log_info("refused a connection of %s: %s", caller->label, problem.text);
+    refuse_connection(broker, connection, &problem, &detail);
+    return -1;
+}
+
+static int start_serving(struct broker *broker, struct peer *peer)
+{
+    if (uv_poll_init(&broker->loop, &peer->poll, peer->connection) < 0)
+        return -1;
+    peer->poll.data = peer;
+    frame_reader_init(&peer->reader, handoff_close);
+    DL_APPEND(broker->peers.list, peer);
+    broker->peers.count++;
+    broker->counters.connections++;
+    uv_poll_start(&peer->poll, UV_READABLE, on_poll);
+    log_debug("client %llu: %s, pid %llu", (unsigned long long)peer->id,
+              peer->caller->label, (unsigned long long)peer->process);
+    return 0;
+}
+
+int peer_accept(struct broker *broker, int connection)
+{
+    struct peer *peer = calloc(1, sizeof(*peer));
+
+    if (!peer)
+        goto undo_connection;
+    peer->broker = broker;
+    peer->connection = connection;
+    if (identify(broker, connection, &peer->caller, &peer->process) < 0)
+        goto undo_peer;
+    if (charge_connection(broker, connection, peer->caller,
+                          &peer->connection_charge) < 0)
+        goto undo_caller;
+    peer->id = ++broker->peers.last_id;
+    peer->connected_at = (uint64_t)time(NULL);
+    if (start_serving(broker, peer) == 0)
+        return 0;
+    quota_undo(&peer->connection_charge);
+undo_caller:
+    callers_unref(&broker->callers, peer->caller);
+undo_peer:
+    free(peer);
+undo_connection:
+    handoff_close(connection);
+    return -1;
+}
+
+int peers_init(struct broker *broker)
+{
+    struct peers *peers = &broker->peers;
+
+    peers->limits = output_limits(host_descriptor_limit());
+    output_batch_init(&peers->batch, &peers->limits);
+    peers->retry.data = broker;
+    return uv_timer_init(&broker->loop, &peers->retry);
+}
+
+void peers_close(struct broker *broker)
+{
+    struct peer *peer, *next;
+
+    DL_FOREACH_SAFE(broker->peers.list, peer, next)
+    peer_close(peer);
+    uv_close((uv_handle_t *)&broker->peers.retry, NULL);
+}
+
+void peers_deinit(struct broker *broker)
+{
+    output_batch_deinit(&broker->peers.batch);
+}

@@ -1,0 +1,311 @@
+/*
+ * A name's key is its namespace in four bytes and then the name itself: the
+ * owner's user number, or 2^32-1 (no user's) for `global/` names.
+ */
+#include "registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { NAMESPACE_SIZE = sizeof(uint32_t) };
+
+static const uint32_t HOST_WIDE = UINT32_MAX;
+
+static bool is_global(const char *name)
+{
+    return strncmp(name, PROTOCOL_GLOBAL_PREFIX,
+                   strlen(PROTOCOL_GLOBAL_PREFIX)) == 0;
+}
+
+/* Writes a key and returns its size; `key` has room for the longest. */
+static size_t write_key(char *key, uint32_t user, const char *name)
+{
+    uint32_t space = is_global(name) ? HOST_WIDE : user;
+    size_t size = strlen(name);
+
+    memcpy(key, &space, NAMESPACE_SIZE);
+    memcpy(key + NAMESPACE_SIZE, name, size);
+    return NAMESPACE_SIZE + size;
+}
+
+const char *entry_name(const struct entry *entry)
+{
+    return entry->key ? entry->key + NAMESPACE_SIZE : NULL;
+}
+
+enum protocol_state entry_state(const struct entry *entry)
+{
+    if (entry->grants == 0 && !entry->is_found)
+        return PROTOCOL_HELD;
+    if (!entry->key)
+        return PROTOCOL_UNNAMED;
+    return entry->is_found ? PROTOCOL_NAMED : PROTOCOL_REMOVED;
+}
+
+struct access_object entry_object(const struct entry *entry)
+{
+    const char *name = entry_name(entry);
+
+    return (struct access_object){.global_name =
+                                      name && is_global(name) ? name : NULL,
+                                  .owner = entry->owner->identity.user,
+                                  .share = &entry->share};
+}
+
+void registry_init(struct registry *registry, struct callers *callers)
+{
+    *registry = (struct registry){
+        .callers = callers, .next_segment = 1, .next_grant = 1};
+}
+
+/* ---- entries ---- */
+
+static void entry_free(struct registry *registry, struct entry *entry)
+{
+    HASH_DELETE(by_id, registry->by_id, entry);
+    segment_free(entry->memory);
+    quota_undo(&entry->segments_charge);
+    quota_undo(&entry->bytes_charge);
+    callers_unref(registry->callers, entry->owner);
+    free(entry->share.read);
+    free(entry->share.write);
+    free(entry->key);
+    free(entry);
+}
+
+void registry_deinit(struct registry *registry)
+{
+    struct entry *entry, *next;
+
+    HASH_CLEAR(by_name, registry->by_name);
+    HASH_ITER (by_id, registry->by_id, entry, next)
+        entry_free(registry, entry);
+}
+
+static int add_name(struct registry *registry, struct entry *entry,
+                    const char *name)
+{
+    /* The NUL lies behind the key, so that the name can be printed. */
+    entry->key = malloc(NAMESPACE_SIZE + strlen(name) + 1);
+    if (!entry->key)
+        return REGISTRY_E_NOMEM;
+    entry->key_size = write_key(entry->key, entry->owner->identity.user, name);
+    entry->key[entry->key_size] = '\0';
+    HASH_ADD_KEYPTR(by_name, registry->by_name, entry->key, entry->key_size,
+                    entry);
+    if (!TABLE_HOLDS(by_name, entry)) {
+        free(entry->key);
+        return REGISTRY_E_NOMEM;
+    }
+    entry->is_found = true;
+    return 0;
+}
+
+int registry_add(struct registry *registry, const struct registry_new *new,
+                 struct entry **entry)
+{
+    struct entry *e = calloc(1, sizeof(*e));
+
+    if (!e)
+        return REGISTRY_E_NOMEM;
+    *e = (struct entry){.id = registry->next_segment,
+                        .memory = new->memory,
+                        .size = new->size,
+                        .mapped_size = new->mapped_size,
+                        .created_at = (uint64_t)time(NULL),
+                        .commit = new->commit,
+                        .persist = new->persist,
+                        .owner = new->owner,
+                        .segments_charge = new->segments_charge,
+                        .bytes_charge = new->bytes_charge};
+    if (new->name && add_name(registry, e, new->name) < 0)
+        goto undo_entry;
+    HASH_ADD(by_id, registry->by_id, id, sizeof(e->id), e);
+    if (!TABLE_HOLDS(by_id, e))
+        goto undo_name;
+    registry->next_segment++;
+    caller_ref(e->owner);
+    *entry = e;
+    return 0;
+
+undo_name:
+    if (e->key)
+        HASH_DELETE(by_name, registry->by_name, e);
+    free(e->key);
+undo_entry:
+    free(e);
+    return REGISTRY_E_NOMEM;
+}
+
+void registry_entry_ready(struct entry *entry)
+{
+    entry->stage = ENTRY_LIVE;
+}
+
+/* Nobody holds a grant and no name leads here: let it go at the turn's end. */
+static void begin_dying(struct registry *registry, struct entry *entry)
+{
+    entry->stage = ENTRY_DYING;
+    DL_APPEND(registry->dying, entry);
+}
+
+void registry_entry_remove(struct registry *registry, struct entry *entry)
+{
+    if (entry->is_found)
+        HASH_DELETE(by_name, registry->by_name, entry);
+    entry->is_found = false;
+    if (entry->grants == 0)
+        begin_dying(registry, entry);
+}
+
+struct entry *registry_find(const struct registry *registry,
+                            const struct caller *caller, const char *name)
+{
+    char key[NAMESPACE_SIZE + PROTOCOL_NAME_MAX];
+    struct entry *entry;
+    size_t size;
+
+    if (strlen(name) > PROTOCOL_NAME_MAX)
+        return NULL;
+    size = write_key(key, caller->identity.user, name);
+    HASH_FIND(by_name, registry->by_name, key, size, entry);
+    return entry;
+}
+
+struct entry *registry_find_id(const struct registry *registry, uint64_t id)
+{
+    struct entry *entry;
+
+    HASH_FIND(by_id, registry->by_id, &id, sizeof(id), entry);
+    return entry;
+}
+
+struct entry *registry_after(const struct registry *registry, uint64_t id)
+{
+    struct entry *entry = registry_find_id(registry, id);
+
+    if (entry)
+        return entry->by_id.next;
+    /* That one has gone meanwhile: look for its successor. */
+    entry = registry->by_id;
+    while (entry && entry->id <= id)
+        entry = entry->by_id.next;
+    return entry;
+}
+
+/* ---- grants ---- */
+
+int registry_grant(struct registry *registry, struct entry *entry,
+                   struct holder *holder, struct quota_charge *charge,
+                   struct grant **grant)
+{
+    struct grant *g = calloc(1, sizeof(*g));
+
+    if (!g)
+        return REGISTRY_E_NOMEM;
+    g->id = registry->next_grant;
+    HASH_ADD(hh, registry->grants, id, sizeof(g->id), g);
+    if (!TABLE_HOLDS(hh, g)) {
+        free(g);
+        return REGISTRY_E_NOMEM;
+    }
+    registry->next_grant++;
+    g->entry = entry;
+    g->holder = holder;
+    g->charge = *charge;
+    *charge = (struct quota_charge){0};
+    DL_APPEND(holder->grants, g);
+    holder->count++;
+    entry->grants++;
+    *grant = g;
+    return 0;
+}
+
+struct grant *registry_find_grant(const struct registry *registry,
+                                  const struct holder *holder, uint64_t id)
+{
+    struct grant *grant;
+
+    HASH_FIND(hh, registry->grants, &id, sizeof(id), grant);
+    return grant && grant->holder == holder ? grant : NULL;
+}
+
+void registry_release(struct registry *registry, struct grant *grant)
+{
+    struct entry *entry = grant->entry;
+
+    HASH_DEL(registry->grants, grant);
+    DL_DELETE(grant->holder->grants, grant);
+    grant->holder->count--;
+    quota_undo(&grant->charge);
+    free(grant);
+    if (--entry->grants > 0)
+        return;
+    if (!(entry->persist && entry->is_found))
+        registry_entry_remove(registry, entry);
+}
+
+void registry_release_all(struct registry *registry, struct holder *holder)
+{
+    while (holder->grants)
+        registry_release(registry, holder->grants);
+}
+
+/* ---- the end of entries ---- */
+
+static bool is_free(struct entry *entry)
+{
+    segment_forget_handles(entry->memory);
+    return segment_use(entry->memory) != SEGMENT_IN_USE;
+}
+
+bool registry_end_turn(struct registry *registry)
+{
+    struct entry *entry, *next;
+
+    DL_FOREACH_SAFE(registry->dying, entry, next)
+    {
+        DL_DELETE(registry->dying, entry);
+        if (is_free(entry)) {
+            entry_free(registry, entry);
+            continue;
+        }
+        entry->stage = ENTRY_HELD;
+        DL_APPEND(registry->held, entry);
+    }
+    return registry->held != NULL;
+}
+
+bool registry_ask_held(struct registry *registry)
+{
+    struct entry *entry, *next;
+
+    DL_FOREACH_SAFE(registry->held, entry, next)
+    {
+        if (!is_free(entry))
+            continue;
+        DL_DELETE(registry->held, entry);
+        entry_free(registry, entry);
+    }
+    return registry->held != NULL;
+}
+
+uint64_t registry_segments(const struct registry *registry)
+{
+    return HASH_CNT(by_id, registry->by_id);
+}
+
+uint64_t registry_held(const struct registry *registry)
+{
+    struct entry *entry;
+    uint64_t count;
+
+    DL_COUNT(registry->held, entry, count);
+    return count;
+}
+
+uint64_t registry_grants(const struct registry *registry)
+{
+    return HASH_COUNT(registry->grants);
+}

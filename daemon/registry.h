@@ -1,0 +1,144 @@
+/*
+ * The registry: every segment with its name, owner and charges, and every
+ * grant.
+ *
+ * An entry lives until its memory is free:
+ *
+ *   CREATING -> LIVE -> (name or last grant gone) -> DYING -> HELD -> freed
+ *
+ * DYING lasts until the end of the turn, because a reply that is still being
+ * collected may carry the entry's handles. HELD means that no grant is left
+ * but some process still has a handle or a view; it is asked again and again
+ * by registry_ask_held.
+ */
+#ifndef SEGBROKER_REGISTRY_H
+#define SEGBROKER_REGISTRY_H
+
+#include "access.h"
+#include "caller.h"
+#include "protocol.h"
+#include "segment.h"
+#include "table.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { REGISTRY_E_NOMEM = -1 };
+
+enum entry_stage { ENTRY_CREATING, ENTRY_LIVE, ENTRY_DYING, ENTRY_HELD };
+
+struct entry {
+    uint64_t id; /* never reused */
+    enum entry_stage stage;
+    struct segment *memory;
+    uint64_t size;
+    uint64_t mapped_size;
+    uint64_t created_at; /* seconds since 1970 UTC */
+    char *key;           /* see registry.c; NULL when it never had a name */
+    size_t key_size;
+    bool is_found; /* by its name */
+    bool commit;
+    bool persist;
+    struct caller *owner;
+    struct access_share share;
+    uint64_t grants;
+    struct quota_charge segments_charge;
+    struct quota_charge bytes_charge;
+    struct pending *waiters;   /* requests that wait while it is CREATING */
+    struct entry *next, *prev; /* among the dying or the held ones */
+    UT_hash_handle by_id;
+    UT_hash_handle by_name;
+};
+
+struct grant {
+    uint64_t id;
+    struct entry *entry;
+    struct holder *holder;
+    struct quota_charge charge;
+    struct grant *next, *prev; /* of one holder */
+    UT_hash_handle hh;
+};
+
+/* Who has grants: one connection. */
+struct holder {
+    struct grant *grants;
+    uint64_t count;
+};
+
+struct registry {
+    struct callers *callers;
+    struct entry *by_id; /* iterates in the order of ids */
+    struct entry *by_name;
+    struct grant *grants;
+    struct entry *dying;
+    struct entry *held;
+    uint64_t next_segment;
+    uint64_t next_grant;
+};
+
+void registry_init(struct registry *registry, struct callers *callers);
+/* Frees every entry; no grant and no waiter may be left. */
+void registry_deinit(struct registry *registry);
+
+/*
+ * Adds an entry that is CREATING. It takes a reference to the owner and
+ * adopts memory and charges, but only when it answers 0. `name` NULL: unnamed;
+ * else no entry may be found by it.
+ */
+struct registry_new {
+    const char *name;
+    struct segment *memory;
+    uint64_t size;
+    uint64_t mapped_size;
+    bool commit;
+    bool persist;
+    struct caller *owner;
+    struct quota_charge segments_charge;
+    struct quota_charge bytes_charge;
+};
+int registry_add(struct registry *registry, const struct registry_new *new,
+                 struct entry **entry);
+
+/* The entry has what it promised: it can be opened and listed. */
+void registry_entry_ready(struct entry *entry);
+
+/* Takes the name away; an entry without grants is DYING then. One that is
+ * CREATING must have no waiters left. */
+void registry_entry_remove(struct registry *registry, struct entry *entry);
+
+/* By name as `caller` says it, or by id. NULL when there is none. */
+struct entry *registry_find(const struct registry *registry,
+                            const struct caller *caller, const char *name);
+struct entry *registry_find_id(const struct registry *registry, uint64_t id);
+
+/* The first entry behind an id, in the order of ids; NULL behind the last. */
+struct entry *registry_after(const struct registry *registry, uint64_t id);
+
+/* Makes a grant and adopts the charge. 0 or REGISTRY_E_NOMEM. */
+int registry_grant(struct registry *registry, struct entry *entry,
+                   struct holder *holder, struct quota_charge *charge,
+                   struct grant **grant);
+/* The holder's grant of that number, or NULL. */
+struct grant *registry_find_grant(const struct registry *registry,
+                                  const struct holder *holder, uint64_t id);
+void registry_release(struct registry *registry, struct grant *grant);
+/* Releases all that a holder has. */
+void registry_release_all(struct registry *registry, struct holder *holder);
+
+/* Ends the turn: frees the dying entries that nobody has. True when some are
+ * held now and must be asked again. */
+bool registry_end_turn(struct registry *registry);
+/* Frees the held entries that nobody has any more. True when some remain. */
+bool registry_ask_held(struct registry *registry);
+
+uint64_t registry_segments(const struct registry *registry);
+uint64_t registry_held(const struct registry *registry);
+uint64_t registry_grants(const struct registry *registry);
+
+/* The name as its owner says it; NULL when it never had one. */
+const char *entry_name(const struct entry *entry);
+enum protocol_state entry_state(const struct entry *entry);
+/* What access rules look at. */
+struct access_object entry_object(const struct entry *entry);
+
+#endif

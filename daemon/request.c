@@ -1,0 +1,370 @@
+#include "request.h"
+
+#include "handoff.h"
+#include "log.h"
+#include "utf8.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SERVER_NAME "segbroker/" SEGBROKER_VERSION
+
+/* ---- refusing ---- */
+
+/* Cuts what snprintf may have left of a character at the end. */
+static void trim_text(char *text)
+{
+    size_t size = strlen(text);
+
+    while (size > 0 && !utf8_valid(text, size))
+        text[--size] = '\0';
+}
+
+static int write_problem(struct peer *peer,
+                         const struct message_problem *problem,
+                         const struct message_budget *detail)
+{
+    peer->broker->counters.refused[problem->error]++;
+    log_debug("client %llu: %s: %s", (unsigned long long)peer->id,
+              message_error_name(problem->error), problem->text);
+    return message_error_write(peer_reply(peer), problem, detail);
+}
+
+int request_refuse(struct call *call, enum protocol_error error,
+                   const char *format, ...)
+{
+    struct message_problem problem = {
+        .has_id = true, .id = call->request->id, .error = error};
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(problem.text, sizeof(problem.text), format, arguments);
+    va_end(arguments);
+    trim_text(problem.text);
+    return write_problem(call->peer, &problem, NULL);
+}
+
+static bool is_size(enum config_budget budget)
+{
+    return budget == CONFIG_BYTES || budget == CONFIG_SEGMENT_BYTES;
+}
+
+/* Writes "6 MiB" or "6". Sizes lose at most a tenth of their unit. */
+static void write_amount(char *text, size_t size, enum config_budget budget,
+                         uint64_t amount)
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)amount;
+    int unit = 0;
+
+    if (!is_size(budget)) {
+        snprintf(text, size, "%llu", (unsigned long long)amount);
+        return;
+    }
+    for (; value >= 1024 && unit < 4; unit++)
+        value /= 1024;
+    if (value == (double)(uint64_t)value)
+        snprintf(text, size, "%.0f %s", value, units[unit]);
+    else
+        snprintf(text, size, "%.1f %s", value, units[unit]);
+}
+
+static void write_refusal(const struct quota_refusal *refusal, char *text,
+                          size_t size)
+{
+    const char *budget = config_budget_name(refusal->budget);
+    char used[32], limit[32], asked[32];
+
+    write_amount(used, sizeof(used), refusal->budget, refusal->used);
+    write_amount(limit, sizeof(limit), refusal->budget, refusal->limit);
+    write_amount(asked, sizeof(asked), refusal->budget, refusal->asked);
+    if (refusal->budget == CONFIG_SEGMENT_BYTES)
+        snprintf(text, size,
+                 "%s: one segment may have %s, %s asked "
+                 "(set by %s in [%s])",
+                 budget, limit, asked, budget, refusal->source);
+    else if (refusal->budget == CONFIG_REQUESTS_PER_SECOND)
+        snprintf(text, size, "%s: at most %s (set by %s in [%s])", budget,
+                 limit, budget, refusal->source);
+    else
+        snprintf(text, size, "%s: %s of %s used, %s asked (set by %s in [%s])",
+                 budget, used, limit, asked, budget, refusal->source);
+    trim_text(text);
+}
+
+void request_explain_quota(const struct quota_refusal *refusal,
+                           struct message_problem *problem,
+                           struct message_budget *detail)
+{
+    *problem = (struct message_problem){
+        .error = refusal->budget == CONFIG_REQUESTS_PER_SECOND
+                     ? PROTOCOL_RATE_LIMITED
+                     : PROTOCOL_QUOTA_EXCEEDED};
+    write_refusal(refusal, problem->text, sizeof(problem->text));
+    *detail =
+        (struct message_budget){.section = refusal->section,
+                                .budget = config_budget_name(refusal->budget),
+                                .used = refusal->used,
+                                .limit = refusal->limit,
+                                .asked = refusal->asked};
+}
+
+int request_refuse_quota(struct call *call, const struct quota_refusal *refusal)
+{
+    struct message_problem problem;
+    struct message_budget detail;
+
+    request_explain_quota(refusal, &problem, &detail);
+    problem.has_id = true;
+    problem.id = call->request->id;
+    return write_problem(call->peer, &problem, &detail);
+}
+
+/* ---- waiting ---- */
+
+struct pending *request_take(struct call *call, struct pending **list, int *r)
+{
+    struct pending *pending;
+
+    if (call->peer->pending_count >= PEER_PENDING_MAX) {
+        *r = request_refuse(call, PROTOCOL_BUSY,
+                            "%d requests of this connection wait already",
+                            PEER_PENDING_MAX);
+        return NULL;
+    }
+    pending = pending_new(call->peer, call->request, list);
+    *r = pending ? 0 : -1;
+    call->taken = pending != NULL;
+    return pending;
+}
+
+int request_wait(struct call *call, struct pending **list)
+{
+    int r;
+
+    request_take(call, list, &r);
+    return r;
+}
+
+/* ---- what verbs share ---- */
+
+bool request_by_administrator(const struct call *call)
+{
+    return access_is_administrator(call->broker->config,
+                                   &call->peer->caller->identity);
+}
+
+struct access_rights request_rights(const struct call *call,
+                                    const struct entry *entry)
+{
+    struct access_object object = entry_object(entry);
+
+    return access_rights(call->broker->config, &call->peer->caller->identity,
+                         &object);
+}
+
+static int write_grant(struct call *call, const struct request_handout *handout,
+                       frame_handle handle, uint64_t grant)
+{
+    const struct entry *entry = handout->entry;
+    struct message_grant reply = {
+        .grant = grant,
+        .segment = entry->id,
+        .created = handout->created,
+        .size = entry->size,
+        .mapped_size = entry->mapped_size,
+        .access = handout->access,
+        .memory = output_batch_attach(&call->broker->peers.batch, handle)};
+
+    return message_grant_write(peer_reply(call->peer), call->request->id,
+                               &reply);
+}
+
+int request_hand_out(struct call *call, const struct request_handout *handout)
+{
+    struct broker *broker = call->broker;
+    struct entry *entry = handout->entry;
+    struct grant *grant;
+    frame_handle handle;
+    int r;
+
+    r = segment_handle(entry->memory, handout->access == PROTOCOL_RW, &handle);
+    if (r == 0 && registry_grant(&broker->registry, entry, &call->peer->holder,
+                                 handout->charge, &grant) == 0)
+        return write_grant(call, handout, handle, grant->id);
+    quota_undo(handout->charge);
+    if (r == SEGMENT_E_DESCRIPTORS)
+        r = request_refuse(call, PROTOCOL_TOO_MANY_HANDLES,
+                           "the broker has no descriptors left");
+    else
+        r = request_refuse(call, PROTOCOL_INTERNAL,
+                           "the segment's handle cannot be made");
+    return r < 0 ? r : 1;
+}
+
+/* ---- hello, ping ---- */
+
+static bool name_is_good(const char *name)
+{
+    for (; *name; name++)
+        if ((unsigned char)*name < 0x20 || *name == 0x7f)
+            return false;
+    return true;
+}
+
+static int welcome(struct call *call)
+{
+    const struct caller *caller = call->peer->caller;
+    struct segment_promises promises = segment_promises();
+    const char *features[3];
+    struct message_welcome reply = {.version = PROTOCOL_VERSION,
+                                    .server = SERVER_NAME,
+                                    .you = caller->label,
+                                    .administrator =
+                                        request_by_administrator(call),
+                                    .features = features};
+
+    if (promises.sealed_size)
+        features[reply.feature_count++] = "sealed-size";
+    if (promises.exact_lifetime)
+        features[reply.feature_count++] = "exact-lifetime";
+    /* Who has the broker's rights opens the memory in its own way. */
+    if (caller->identity.user != identity_self() && caller->identity.user != 0)
+        features[reply.feature_count++] = "enforced-ro";
+    return message_welcome_write(peer_reply(call->peer), call->request->id,
+                                 &reply);
+}
+
+static int run_hello(struct call *call)
+{
+    struct peer *peer = call->peer;
+    const char *name = call->request->hello.client;
+
+    if (peer->state != PEER_NEW)
+        return request_refuse(call, PROTOCOL_BAD_REQUEST,
+                              "hello was said already");
+    if (call->request->hello.version != PROTOCOL_VERSION)
+        return request_refuse(call, PROTOCOL_UNSUPPORTED_VERSION,
+                              "this broker speaks version %d",
+                              PROTOCOL_VERSION);
+    if (name && !name_is_good(name))
+        return request_refuse(call, PROTOCOL_INVALID_ARGUMENT,
+                              "client: control characters are not possible");
+    if (name) {
+        peer->name = strdup(name);
+        if (!peer->name)
+            return -1;
+    }
+    peer->state = PEER_READY;
+    return welcome(call);
+}
+
+static int run_ping(struct call *call)
+{
+    return message_ok_write(peer_reply(call->peer), call->request->id);
+}
+
+/* ---- dispatch ---- */
+
+static const struct {
+    request_verb run;
+    bool for_administrators;
+} VERBS[PROTOCOL_OPS] = {
+    [PROTOCOL_HELLO] = {run_hello, false},
+    [PROTOCOL_CREATE] = {request_create, false},
+    [PROTOCOL_OPEN] = {request_open, false},
+    [PROTOCOL_RELEASE] = {request_release, false},
+    [PROTOCOL_REMOVE] = {request_remove, false},
+    [PROTOCOL_STAT] = {request_stat, false},
+    [PROTOCOL_LIST] = {request_list, false},
+    [PROTOCOL_USAGE] = {request_usage, false},
+    [PROTOCOL_PING] = {run_ping, false},
+    [PROTOCOL_STATS] = {request_stats, true},
+    [PROTOCOL_CLIENTS] = {request_clients, true},
+    [PROTOCOL_RELOAD] = {request_reload, true},
+    [PROTOCOL_LOG_LEVEL] = {request_log_level, true},
+    [PROTOCOL_SHUTDOWN] = {request_shutdown, true},
+};
+
+static int run(struct call *call)
+{
+    enum protocol_op op = call->request->op;
+
+    if (call->peer->state == PEER_NEW && op != PROTOCOL_HELLO)
+        return request_refuse(call, PROTOCOL_BAD_REQUEST, "hello comes first");
+    if (VERBS[op].for_administrators && !request_by_administrator(call))
+        return request_refuse(call, PROTOCOL_ACCESS_DENIED,
+                              "%s is for administrators (set by "
+                              "administrators in [broker])",
+                              message_op_name(op));
+    return VERBS[op].run(call);
+}
+
+/* Serves a request that could be read, or says what was wrong with it. */
+static int admit(struct call *call, const struct message_problem *problem)
+{
+    struct quota_refusal refusal;
+    int r = quota_take_request(call->peer->caller->scope,
+                               uv_now(&call->broker->loop), &refusal);
+
+    if (r == QUOTA_FULL)
+        return request_refuse_quota(call, &refusal);
+    return problem ? write_problem(call->peer, problem, NULL) : run(call);
+}
+
+static void end_malformed(struct peer *peer,
+                          const struct message_problem *problem)
+{
+    peer->broker->counters.malformed++;
+    if (write_problem(peer, problem, NULL) < 0)
+        peer_close(peer);
+    else
+        peer_finish(peer);
+}
+
+void request_serve(struct peer *peer, const char *line, size_t size)
+{
+    struct message_request request;
+    struct message_problem problem;
+    struct call call = {
+        .broker = peer->broker, .peer = peer, .request = &request};
+    int r = message_request_decode(line, size, &request, &problem);
+
+    peer->requests++;
+    peer->broker->counters.requests++;
+    if (r == MESSAGE_MALFORMED) {
+        end_malformed(peer, &problem);
+        return;
+    }
+    if (r == MESSAGE_REFUSED) {
+        request = (struct message_request){.id = problem.id};
+        r = admit(&call, &problem);
+    } else if (r == 0) {
+        r = admit(&call, NULL);
+        if (!call.taken)
+            message_request_deinit(&request);
+    }
+    if (r < 0)
+        peer_close(peer);
+}
+
+void request_resume(struct pending *pending)
+{
+    struct peer *peer = pending->peer;
+    struct message_request request = pending->request;
+    struct call call = {
+        .broker = peer->broker, .peer = peer, .request = &request};
+    int r;
+
+    pending->request.document = NULL;
+    pending_free(pending);
+    r = run(&call);
+    if (!call.taken)
+        message_request_deinit(&request);
+    if (r < 0)
+        peer_close(peer);
+    else
+        peer_flush(peer);
+}

@@ -1,0 +1,82 @@
+/*
+ * Requests: one verb table, and what verbs have in common.
+ */
+#ifndef SEGBROKER_REQUEST_H
+#define SEGBROKER_REQUEST_H
+
+#include "broker.h"
+#include "message.h"
+#include "pending.h"
+
+#include <stdbool.h>
+
+/* One request while it is served. */
+struct call {
+    struct broker *broker;
+    struct peer *peer;
+    struct message_request *request;
+    bool taken; /* the request is kept in a pending, not ours to free */
+};
+
+/*
+ * A verb: 0 when it was answered or waits, negative when not even an error
+ * could be written (memory is short); then the peer is closed.
+ */
+typedef int (*request_verb)(struct call *call);
+
+/* Serves one line of a peer. The reply is collected for peer_flush. */
+void request_serve(struct peer *peer, const char *line, size_t size);
+
+/* Serves a request that has waited, and sends the reply. Frees it. */
+void request_resume(struct pending *pending);
+
+/* Answers with an error; the text is a printf format. */
+int request_refuse(struct call *call, enum protocol_error error,
+                   const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+int request_refuse_quota(struct call *call,
+                         const struct quota_refusal *refusal);
+
+/* Puts a refusal by quota into words and figures. */
+void request_explain_quota(const struct quota_refusal *refusal,
+                           struct message_problem *problem,
+                           struct message_budget *detail);
+
+/* Keeps the call's request in a list until request_resume. At most
+ * PEER_PENDING_MAX of one peer: above that it is refused as busy. */
+int request_wait(struct call *call, struct pending **list);
+/* The same for a job of its own. NULL when it was refused; *r is the verb's
+ * answer then. */
+struct pending *request_take(struct call *call, struct pending **list, int *r);
+
+bool request_by_administrator(const struct call *call);
+
+/* What the caller may do to a segment. */
+struct access_rights request_rights(const struct call *call,
+                                    const struct entry *entry);
+
+/* Hands a handle out: adopts the charge of the grant, answers in every case.
+ * 0 when granted, 1 when refused, negative as a verb. */
+struct request_handout {
+    struct entry *entry;
+    enum protocol_access access;
+    bool created;
+    struct quota_charge *charge;
+};
+int request_hand_out(struct call *call, const struct request_handout *handout);
+
+/* The verbs, by file. */
+int request_create(struct call *call);
+int request_open(struct call *call);
+int request_release(struct call *call);
+int request_remove(struct call *call);
+int request_stat(struct call *call);
+int request_list(struct call *call);
+int request_usage(struct call *call);
+int request_stats(struct call *call);
+int request_clients(struct call *call);
+int request_reload(struct call *call);
+int request_log_level(struct call *call);
+int request_shutdown(struct call *call);
+
+#endif

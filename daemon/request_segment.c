@@ -1,0 +1,234 @@
+/*
+ * The verbs about segments.
+ */
+#include "creation.h"
+#include "request.h"
+
+#include <string.h>
+
+static int refuse_unknown(struct call *call)
+{
+    return request_refuse(call, PROTOCOL_NOT_FOUND, "there is no such segment");
+}
+
+/* Whom it concerns that a segment is there. Those that are not yet, or are
+ * just going, concern nobody. */
+static bool is_visible(const struct call *call, const struct entry *entry)
+{
+    return (entry->stage == ENTRY_LIVE || entry->stage == ENTRY_HELD) &&
+           request_rights(call, entry).list;
+}
+
+/*
+ * Finds what a request is about. 0 and an entry that the caller may know of;
+ * 1 when the request was answered or waits; negative as a verb.
+ */
+static int find_target(struct call *call, const struct message_target *target,
+                       struct entry **found)
+{
+    const struct registry *registry = &call->broker->registry;
+    struct entry *entry =
+        target->name ? registry_find(registry, call->peer->caller, target->name)
+                     : registry_find_id(registry, target->segment);
+    int r;
+
+    if (target->name && entry && entry->stage == ENTRY_CREATING) {
+        r = request_wait(call, &entry->waiters);
+        return r < 0 ? r : 1;
+    }
+    if (!entry || !is_visible(call, entry)) {
+        r = refuse_unknown(call);
+        return r < 0 ? r : 1;
+    }
+    *found = entry;
+    return 0;
+}
+
+/* ---- create, open, release ---- */
+
+static int open_entry(struct call *call, struct entry *entry,
+                      enum protocol_access access)
+{
+    struct access_rights rights = request_rights(call, entry);
+    struct quota_refusal refusal;
+    struct quota_charge charge;
+    struct request_handout handout = {
+        .entry = entry, .access = access, .charge = &charge};
+    int r;
+
+    if (!(access == PROTOCOL_RW ? rights.write : rights.read))
+        return request_refuse(
+            call, PROTOCOL_ACCESS_DENIED,
+            "%s access to segment %llu: neither its owner nor a rule gives it",
+            message_access_name(access), (unsigned long long)entry->id);
+    if (entry->stage != ENTRY_LIVE || entry_state(entry) == PROTOCOL_REMOVED)
+        return refuse_unknown(call);
+    r = quota_charge(call->peer->caller->scope, CONFIG_GRANTS, 1, &charge,
+                     &refusal);
+    if (r != 0)
+        return request_refuse_quota(call, &refusal);
+    r = request_hand_out(call, &handout);
+    if (r == 0)
+        call->broker->counters.opened++;
+    return r < 0 ? r : 0;
+}
+
+static bool is_global(const char *name)
+{
+    return strncmp(name, PROTOCOL_GLOBAL_PREFIX,
+                   strlen(PROTOCOL_GLOBAL_PREFIX)) == 0;
+}
+
+/* The name is taken. */
+static int create_existing(struct call *call, struct entry *entry)
+{
+    const struct message_create *create = &call->request->create;
+
+    if (entry->stage == ENTRY_CREATING)
+        return request_wait(call, &entry->waiters);
+    if (!is_visible(call, entry))
+        return request_refuse(call, PROTOCOL_ACCESS_DENIED,
+                              "the name is taken by somebody else");
+    if (create->fail_if_exists)
+        return request_refuse(call, PROTOCOL_EXISTS,
+                              "the name is taken, by segment %llu",
+                              (unsigned long long)entry->id);
+    return open_entry(call, entry, create->access);
+}
+
+int request_create(struct call *call)
+{
+    const char *name = call->request->create.name;
+    struct entry *entry;
+
+    if (name) {
+        entry =
+            registry_find(&call->broker->registry, call->peer->caller, name);
+        if (entry)
+            return create_existing(call, entry);
+        if (is_global(name) &&
+            !access_may_create(call->broker->config,
+                               &call->peer->caller->identity, name))
+            return request_refuse(call, PROTOCOL_ACCESS_DENIED,
+                                  "creating this global/ name is not yours "
+                                  "(set by create in [access ...], or group "
+                                  "in [broker])");
+    }
+    return creation_begin(call);
+}
+
+int request_open(struct call *call)
+{
+    struct entry *entry;
+    int r = find_target(call, &call->request->open.target, &entry);
+
+    if (r != 0)
+        return r < 0 ? r : 0;
+    return open_entry(call, entry, call->request->open.access);
+}
+
+int request_release(struct call *call)
+{
+    struct registry *registry = &call->broker->registry;
+    struct grant *grant = registry_find_grant(registry, &call->peer->holder,
+                                              call->request->release);
+
+    if (!grant)
+        return request_refuse(call, PROTOCOL_NOT_FOUND,
+                              "this connection has no grant %llu",
+                              (unsigned long long)call->request->release);
+    registry_release(registry, grant);
+    return message_ok_write(peer_reply(call->peer), call->request->id);
+}
+
+int request_remove(struct call *call)
+{
+    struct entry *entry;
+    int r = find_target(call, &call->request->remove, &entry);
+
+    if (r != 0)
+        return r < 0 ? r : 0;
+    if (!request_rights(call, entry).remove)
+        return request_refuse(call, PROTOCOL_ACCESS_DENIED,
+                              "only its owner and administrators may remove "
+                              "segment %llu",
+                              (unsigned long long)entry->id);
+    if (!entry->is_found)
+        return request_refuse(call, PROTOCOL_NOT_FOUND,
+                              "segment %llu has no name",
+                              (unsigned long long)entry->id);
+    registry_entry_remove(&call->broker->registry, entry);
+    return message_ok_write(peer_reply(call->peer), call->request->id);
+}
+
+/* ---- stat, list ---- */
+
+static struct message_segment describe(const struct call *call,
+                                       const struct entry *entry)
+{
+    struct access_rights rights = request_rights(call, entry);
+
+    return (struct message_segment){.segment = entry->id,
+                                    .name = entry_name(entry),
+                                    .owner = entry->owner->label,
+                                    .size = entry->size,
+                                    .mapped_size = entry->mapped_size,
+                                    .state = entry_state(entry),
+                                    .may_read = rights.read,
+                                    .may_write = rights.write,
+                                    .commit = entry->commit,
+                                    .persist = entry->persist,
+                                    .grants = entry->grants,
+                                    .created_at = entry->created_at};
+}
+
+int request_stat(struct call *call)
+{
+    struct message_segment description;
+    struct entry *entry;
+    int r = find_target(call, &call->request->stat, &entry);
+
+    if (r != 0)
+        return r < 0 ? r : 0;
+    description = describe(call, entry);
+    return message_stat_write(peer_reply(call->peer), call->request->id,
+                              &description);
+}
+
+static bool is_listed(const struct call *call, const struct entry *entry)
+{
+    const char *prefix = call->request->list.prefix;
+    const char *name = entry_name(entry);
+
+    if (prefix && (!name || strncmp(name, prefix, strlen(prefix)) != 0))
+        return false;
+    return is_visible(call, entry);
+}
+
+int request_list(struct call *call)
+{
+    const struct message_page *page = &call->request->list.page;
+    const struct registry *registry = &call->broker->registry;
+    struct message_segment description;
+    struct message_pager pager;
+    struct entry *entry;
+    uint64_t last = page->after, next = 0;
+    int r = message_page_begin(&pager, peer_reply(call->peer),
+                               call->request->id, PROTOCOL_LIST);
+
+    if (r < 0)
+        return r;
+    for (entry = registry_after(registry, last); entry;
+         entry = entry->by_id.next) {
+        if (!is_listed(call, entry))
+            continue;
+        description = describe(call, entry);
+        if (pager.rows == page->limit ||
+            message_page_add_segment(&pager, &description) < 0) {
+            next = last;
+            break;
+        }
+        last = entry->id;
+    }
+    return message_page_end(&pager, next);
+}

@@ -1,0 +1,68 @@
+/*
+ * A segment: the memory object itself, without name, owner or rules.
+ *
+ * Contract for segment_linux.c (memfd, the last-holder test) and
+ * segment_posix.c (shm_open, the fallback).
+ */
+#ifndef SEGBROKER_SEGMENT_H
+#define SEGBROKER_SEGMENT_H
+
+#include "frame.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct segment;
+
+/* Outcomes, all negative; the memory or handle was not made. */
+enum {
+    SEGMENT_E_NO_MEMORY = -1,
+    SEGMENT_E_DESCRIPTORS = -2, /* the broker or the host has none left */
+    SEGMENT_E_SYSTEM = -3
+};
+
+enum segment_use {
+    SEGMENT_FREE,   /* nobody but the broker has a handle or a view */
+    SEGMENT_IN_USE, /* somebody has */
+    SEGMENT_UNKNOWN /* this system cannot tell: let the grants decide */
+};
+
+/* What segments promise here, for `features`. */
+struct segment_promises {
+    bool sealed_size;    /* nobody can grow or shrink one */
+    bool exact_lifetime; /* segment_use knows */
+};
+
+/* Tries out what this system can do. Called once, before all others. */
+void segment_init(void);
+struct segment_promises segment_promises(void);
+
+/* `size` rounded up to whole pages, or 0 when that is too large a number. */
+uint64_t segment_mapped_size(uint64_t size);
+
+/* A zeroed segment of `mapped_size` bytes, none of them allocated yet. */
+int segment_new(uint64_t mapped_size, struct segment **segment);
+
+/* Closes the broker's handles. NULL is fine. Returns NULL. */
+struct segment *segment_free(struct segment *segment);
+
+/*
+ * Allocates the memory of a part, so that touching it cannot fail. May run in
+ * another thread while this one leaves the segment alone.
+ */
+int segment_commit(struct segment *segment, uint64_t offset, uint64_t length);
+
+/*
+ * A handle to give away, for reading only or for both. It belongs to the
+ * segment and stays open until segment_forget_handles.
+ */
+int segment_handle(struct segment *segment, bool writable,
+                   frame_handle *handle);
+
+/* Closes the handles that segment_handle keeps. */
+void segment_forget_handles(struct segment *segment);
+
+/* Who has it. Only true after segment_forget_handles. */
+enum segment_use segment_use(struct segment *segment);
+
+#endif

@@ -1,0 +1,181 @@
+/*
+ * Segments as sealed memfds.
+ *
+ * The broker keeps `own`, a *reopened* description; clients get handles
+ * reopened from it. So fcntl(own, F_SETLEASE, F_WRLCK) is refused exactly
+ * while anybody else holds a description or a mapping of the file: that is
+ * the last-holder test, by the kernel's word and without privilege.
+ */
+#include "segment.h"
+
+#include "segment_errno.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Of kernel 6.3; Debian 12's headers do not have it. */
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U
+#endif
+
+struct segment {
+    int own;
+    int readable; /* -1 while not open */
+    int writable; /* -1 while not open */
+};
+
+static bool lease_works;
+
+static int reopen(int fd, int flags)
+{
+    char path[32];
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return open(path, flags | O_CLOEXEC);
+}
+
+/* A memfd that only this user may reopen, fixed in size for ever. */
+static int make_sealed(uint64_t size)
+{
+    /* Kernels before 6.3 refuse a flag that they do not know. */
+    int fd = memfd_create("segbroker",
+                          MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+    if (fd < 0 && errno == EINVAL)
+        fd = memfd_create("segbroker", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -1;
+    if (fchmod(fd, 0600) == 0 && ftruncate(fd, (off_t)size) == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+int segment_new(uint64_t mapped_size, struct segment **segment)
+{
+    struct segment *s = malloc(sizeof(*s));
+    int fd, error;
+
+    if (!s)
+        return SEGMENT_E_NO_MEMORY;
+    fd = make_sealed(mapped_size);
+    if (fd < 0) {
+        error = errno;
+        goto undo_memory;
+    }
+    *s = (struct segment){reopen(fd, O_RDWR), -1, -1};
+    error = errno;
+    close(fd);
+    if (s->own < 0)
+        goto undo_memory;
+    *segment = s;
+    return 0;
+
+undo_memory:
+    free(s);
+    return segment_outcome(error);
+}
+
+struct segment *segment_free(struct segment *segment)
+{
+    if (!segment)
+        return NULL;
+    segment_forget_handles(segment);
+    close(segment->own);
+    free(segment);
+    return NULL;
+}
+
+int segment_commit(struct segment *segment, uint64_t offset, uint64_t length)
+{
+    int r;
+
+    do
+        r = fallocate(segment->own, 0, (off_t)offset, (off_t)length);
+    while (r < 0 && errno == EINTR);
+    return r < 0 ? segment_outcome(errno) : 0;
+}
+
+int segment_handle(struct segment *segment, bool writable, frame_handle *handle)
+{
+    int *kept = writable ? &segment->writable : &segment->readable;
+
+    /* Reopening costs half of a whole request, so the handle is kept. */
+    if (*kept < 0)
+        *kept = reopen(segment->own, writable ? O_RDWR : O_RDONLY);
+    if (*kept < 0)
+        return segment_outcome(errno);
+    *handle = *kept;
+    return 0;
+}
+
+static int close_kept(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+void segment_forget_handles(struct segment *segment)
+{
+    segment->readable = close_kept(segment->readable);
+    segment->writable = close_kept(segment->writable);
+}
+
+static enum segment_use ask_lease(const struct segment *segment)
+{
+    if (fcntl(segment->own, F_SETLEASE, F_WRLCK) == 0) {
+        fcntl(segment->own, F_SETLEASE, F_UNLCK);
+        return SEGMENT_FREE;
+    }
+    return errno == EAGAIN ? SEGMENT_IN_USE : SEGMENT_UNKNOWN;
+}
+
+enum segment_use segment_use(struct segment *segment)
+{
+    return lease_works ? ask_lease(segment) : SEGMENT_UNKNOWN;
+}
+
+/* The answers of the last-holder test where they are known: nobody, a handle,
+ * only a view, nobody again. */
+static bool try_lease(struct segment *segment)
+{
+    uint64_t size = segment_mapped_size(1);
+    frame_handle handle;
+    bool good = ask_lease(segment) == SEGMENT_FREE;
+    void *view;
+
+    if (segment_handle(segment, false, &handle) < 0)
+        return false;
+    good = good && ask_lease(segment) == SEGMENT_IN_USE;
+    view = mmap(NULL, size, PROT_READ, MAP_SHARED, (int)handle, 0);
+    segment_forget_handles(segment);
+    if (view == MAP_FAILED)
+        return false;
+    good = good && ask_lease(segment) == SEGMENT_IN_USE;
+    munmap(view, size);
+    return good && ask_lease(segment) == SEGMENT_FREE;
+}
+
+void segment_init(void)
+{
+    struct segment *trial;
+
+    lease_works = false;
+    if (segment_new(segment_mapped_size(1), &trial) < 0)
+        return;
+    lease_works = try_lease(trial);
+    segment_free(trial);
+}
+
+struct segment_promises segment_promises(void)
+{
+    return (struct segment_promises){.sealed_size = true,
+                                     .exact_lifetime = lease_works};
+}

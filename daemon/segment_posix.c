@@ -1,0 +1,115 @@
+/*
+ * Segments by shm_open, for systems without memfd: unlinked as soon as they
+ * are open, so that nothing can leak and no name can collide. Here nothing
+ * stops a writer from truncating, and nothing tells who still maps one.
+ */
+#include "segment.h"
+
+#include "segment_errno.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct segment {
+    int writable;
+    int readable;
+};
+
+enum { NAME_TRIES = 100 };
+
+/* Both descriptors of one new object, whose name is gone again. */
+static int open_both(struct segment *s)
+{
+    static unsigned long counter;
+    char name[64];
+
+    for (int i = 0; i < NAME_TRIES; i++) {
+        snprintf(name, sizeof(name), "/segbroker.%ld.%lu", (long)getpid(),
+                 counter++);
+        s->writable = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (s->writable < 0 && errno == EEXIST)
+            continue;
+        if (s->writable < 0)
+            return -1;
+        s->readable = shm_open(name, O_RDONLY, 0);
+        shm_unlink(name);
+        if (s->readable >= 0)
+            return 0;
+        close(s->writable);
+        return -1;
+    }
+    return -1;
+}
+
+int segment_new(uint64_t mapped_size, struct segment **segment)
+{
+    struct segment *s = malloc(sizeof(*s));
+    int error;
+
+    if (!s)
+        return SEGMENT_E_NO_MEMORY;
+    if (open_both(s) < 0) {
+        error = errno;
+        free(s);
+        return segment_outcome(error);
+    }
+    if (ftruncate(s->writable, (off_t)mapped_size) < 0) {
+        error = errno;
+        segment_free(s);
+        return segment_outcome(error);
+    }
+    *segment = s;
+    return 0;
+}
+
+struct segment *segment_free(struct segment *segment)
+{
+    if (!segment)
+        return NULL;
+    close(segment->writable);
+    close(segment->readable);
+    free(segment);
+    return NULL;
+}
+
+int segment_commit(struct segment *segment, uint64_t offset, uint64_t length)
+{
+    int r;
+
+    do
+        r = posix_fallocate(segment->writable, (off_t)offset, (off_t)length);
+    while (r == EINTR);
+    return r == 0 ? 0 : segment_outcome(r);
+}
+
+int segment_handle(struct segment *segment, bool writable, frame_handle *handle)
+{
+    *handle = writable ? segment->writable : segment->readable;
+    return 0;
+}
+
+void segment_forget_handles(struct segment *segment)
+{
+    /* Both are the broker's own; closing them would free the memory. */
+    (void)segment;
+}
+
+enum segment_use segment_use(struct segment *segment)
+{
+    (void)segment;
+    return SEGMENT_UNKNOWN;
+}
+
+void segment_init(void)
+{
+}
+
+struct segment_promises segment_promises(void)
+{
+    return (struct segment_promises){.sealed_size = false,
+                                     .exact_lifetime = false};
+}

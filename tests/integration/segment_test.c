@@ -1,0 +1,807 @@
+/*
+ * What a segment promises: sizes, access, names, lifetime of names, sharing.
+ */
+#include "tests/support/broker.h"
+#include "tests/support/raw.h"
+#include "tests/support/suite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char config[] = "[default]\n"
+                             "bytes = unlimited\n"
+                             "[total]\n"
+                             "bytes = 4GiB\n";
+
+static struct test_broker broker;
+static struct raw one;
+static struct raw two;
+
+static void setup(void)
+{
+    struct test_broker_options options = {.config = config};
+    test_broker_start(&broker, &options);
+    raw_open(&one, broker.socket);
+    raw_open(&two, broker.socket);
+}
+
+static void teardown(void)
+{
+    raw_close(&one);
+    raw_close(&two);
+    test_broker_stop(&broker);
+}
+
+static unsigned char *map(int fd, size_t size, int protection, int flags)
+{
+    void *memory = mmap(NULL, size, protection, flags, fd, 0);
+    REQUIRE(memory != MAP_FAILED);
+    return memory;
+}
+
+static unsigned char *map_rw(int fd, size_t size)
+{
+    return map(fd, size, PROT_READ | PROT_WRITE, MAP_SHARED);
+}
+
+static unsigned char *map_ro(int fd, size_t size)
+{
+    return map(fd, size, PROT_READ, MAP_SHARED);
+}
+
+static bool all_zero(const unsigned char *memory, size_t size)
+{
+    return memory[0] == 0 && memcmp(memory, memory + 1, size - 1) == 0;
+}
+
+static off_t size_of(int fd)
+{
+    struct stat facts;
+    REQUIRE(fstat(fd, &facts) == 0);
+    return facts.st_size;
+}
+
+static off_t allocated(int fd)
+{
+    struct stat facts;
+    REQUIRE(fstat(fd, &facts) == 0);
+    return facts.st_blocks * 512;
+}
+
+static ino_t inode(int fd)
+{
+    struct stat facts;
+    REQUIRE(fstat(fd, &facts) == 0);
+    return facts.st_ino;
+}
+
+static int access_mode(int fd)
+{
+    return fcntl(fd, F_GETFL) & O_ACCMODE;
+}
+
+/* ---- memory and access ---- */
+
+START_TEST(created_memory_is_zero_and_shared)
+{
+    struct message_grant grant;
+    size_t size = 3 * 4096;
+    int fd = raw_create(&one, &grant, "'name':'a','size':12288");
+    REQUIRE(grant.created);
+    REQUIRE_INT(grant.access, PROTOCOL_RW);
+    REQUIRE_INT(access_mode(fd), O_RDWR);
+    unsigned char *memory = map_rw(fd, size);
+    REQUIRE(all_zero(memory, size));
+
+    struct message_grant other;
+    int ro = raw_open_segment(&two, &other, "'name':'a'");
+    unsigned char *view = map_ro(ro, size);
+    REQUIRE(!other.created);
+    REQUIRE_INT(other.segment, grant.segment);
+    REQUIRE_INT(other.access, PROTOCOL_RO);
+    memset(memory, 0x5a, size);
+    REQUIRE_INT(view[0], 0x5a);
+    REQUIRE_INT(view[size - 1], 0x5a);
+    munmap(memory, size);
+    munmap(view, size);
+    close(fd);
+    close(ro);
+}
+END_TEST
+
+static const size_t sizes[] = {1, 4095, 4096, 4097, 1000000};
+
+START_TEST(sizes_are_kept_and_rounded_to_pages)
+{
+    struct message_grant grant;
+    size_t size = sizes[_i];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t rounded = (size + page - 1) / page * page;
+    int fd = raw_create(&one, &grant, "'size':%zu", size);
+    REQUIRE_INT(grant.size, size);
+    REQUIRE_INT(grant.mapped_size, rounded);
+    REQUIRE_INT(size_of(fd), rounded);
+    close(fd);
+
+    raw_ask(&one, "{'id':2,'op':'stat','segment':%ju}",
+            (uintmax_t)grant.segment);
+    struct message_segment record = raw_record(&one);
+    REQUIRE_INT(record.size, size);
+    REQUIRE_INT(record.mapped_size, rounded);
+}
+END_TEST
+
+START_TEST(read_only_handle_is_read_only)
+{
+    int fd = raw_create(&one, NULL, "'name':'a','size':4096,'access':'ro'");
+    REQUIRE_INT(access_mode(fd), O_RDONLY);
+    errno = 0;
+    REQUIRE(mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
+    REQUIRE_INT(errno, EACCES);
+    close(fd);
+}
+END_TEST
+
+START_TEST(copy_on_write_view_stays_private)
+{
+    struct message_grant grant;
+    int fd = raw_create(&one, NULL, "'name':'a','size':4096");
+    unsigned char *memory = map_rw(fd, 4096);
+    memory[0] = 1;
+    int cow = raw_open_segment(&two, &grant, "'name':'a','access':'cow'");
+    REQUIRE_INT(grant.access, PROTOCOL_COW);
+    REQUIRE_INT(access_mode(cow), O_RDONLY);
+    unsigned char *view = map(cow, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+    REQUIRE_INT(view[0], 1);
+    view[0] = 2;
+    REQUIRE_INT(memory[0], 1);
+    munmap(view, 4096);
+    munmap(memory, 4096);
+    close(cow);
+    close(fd);
+}
+END_TEST
+
+START_TEST(size_is_sealed)
+{
+    SKIP_UNLESS(raw_has_feature(broker.socket, "sealed-size"),
+                "the broker does not list sealed-size");
+    int fd = raw_create(&one, NULL, "'size':8192");
+    off_t changed[] = {0, 4096, 16384};
+    for (unsigned i = 0; i < 3; i++) {
+        errno = 0;
+        REQUIRE_INT(ftruncate(fd, changed[i]), -1);
+        REQUIRE_INT(errno, EPERM);
+    }
+    errno = 0;
+    REQUIRE_INT(fallocate(fd, 0, 8192, 4096), -1);
+    REQUIRE_INT(errno, EPERM);
+    errno = 0;
+    REQUIRE_INT(fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
+    REQUIRE_INT(errno, EPERM);
+    REQUIRE_INT(size_of(fd), 8192);
+    close(fd);
+}
+END_TEST
+
+START_TEST(committed_memory_is_allocated_at_once)
+{
+    struct message_grant grant;
+    int fd = raw_create(&one, &grant, "'size':8388608");
+    REQUIRE(allocated(fd) >= 8388608);
+    close(fd);
+    raw_ask(&one, "{'id':2,'op':'stat','segment':%ju}",
+            (uintmax_t)grant.segment);
+    REQUIRE(raw_record(&one).commit);
+}
+END_TEST
+
+START_TEST(reserved_memory_comes_at_the_touch_but_is_charged)
+{
+    struct message_grant grant;
+    uint64_t before = raw_used(&one, NULL, "bytes");
+    int fd = raw_create(&one, &grant, "'size':8388608,'commit':false");
+    REQUIRE_INT(allocated(fd), 0);
+    REQUIRE_INT(size_of(fd), 8388608);
+    REQUIRE_INT(raw_used(&one, NULL, "bytes"), before + 8388608);
+    unsigned char *memory = map_rw(fd, 8388608);
+    memory[4096] = 1;
+    REQUIRE_INT(allocated(fd), 4096);
+    munmap(memory, 8388608);
+    close(fd);
+    raw_ask(&one, "{'id':2,'op':'stat','segment':%ju}",
+            (uintmax_t)grant.segment);
+    REQUIRE(!raw_record(&one).commit);
+}
+END_TEST
+
+START_TEST(others_are_answered_during_a_large_commit)
+{
+    int pings = 0;
+    raw_say(&one, "{'id':1,'op':'create','size':536870912}");
+    /* A request of the same connection overtakes, too. */
+    raw_say(&one, "{'id':2,'op':'ping'}");
+    REQUIRE_INT(raw_reply(&one)->id, 2);
+    while (!raw_pending(&one)) {
+        raw_ask(&two, "{'id':3,'op':'ping'}");
+        REQUIRE_STR(raw_outcome(&two), "ok");
+        pings++;
+    }
+    REQUIRE_INT(raw_reply(&one)->id, 1);
+    int fd = raw_grant(&one, NULL);
+    REQUIRE(allocated(fd) >= 536870912);
+    close(fd);
+    REQUIRE(pings >= 10);
+}
+END_TEST
+
+START_TEST(commit_ends_with_its_client)
+{
+    uint64_t before = raw_used(&two, NULL, "bytes");
+    raw_say(&one, "{'id':1,'op':'create','name':'a','size':1073741824}");
+    REQUIRE(TEST_UNTIL(5000, raw_used(&two, NULL, "bytes") > before ||
+                                 raw_pending(&one)));
+    raw_close(&one);
+    REQUIRE(TEST_UNTIL(5000, raw_used(&two, NULL, "bytes") == before));
+    REQUIRE_INT(raw_count_segments(&two), 0);
+    raw_open(&one, broker.socket);
+}
+END_TEST
+
+START_TEST(name_of_a_segment_in_commit_waits_or_is_taken)
+{
+    struct message_grant first;
+    struct message_grant second;
+    raw_say(&one, "{'id':1,'op':'create','name':'a','size':268435456}");
+    raw_say(&two, "{'id':1,'op':'create','name':'a','size':268435456}");
+    raw_reply(&one);
+    int fd_one = raw_grant(&one, &first);
+    raw_reply(&two);
+    int fd_two = raw_grant(&two, &second);
+    REQUIRE_INT(first.segment, second.segment);
+    REQUIRE_INT(first.created + second.created, 1);
+    REQUIRE_INT(inode(fd_one), inode(fd_two));
+    /* Nobody is handed memory that may still fail. */
+    REQUIRE(allocated(fd_two) >= 268435456);
+    close(fd_one);
+    close(fd_two);
+}
+END_TEST
+
+/* ---- names ---- */
+
+START_TEST(existing_segment_is_opened_with_its_own_size)
+{
+    struct message_grant first;
+    struct message_grant second;
+    int fd = raw_create(&one, &first, "'name':'a','size':5000");
+    int other =
+        raw_create(&two, &second, "'name':'a','size':99999,'if_exists':'open'");
+    REQUIRE(first.created && !second.created);
+    REQUIRE_INT(second.segment, first.segment);
+    REQUIRE_INT(second.size, 5000);
+    REQUIRE_INT(second.mapped_size, 8192);
+    REQUIRE_INT(inode(other), inode(fd));
+    close(fd);
+    close(other);
+}
+END_TEST
+
+START_TEST(fail_if_exists_refuses)
+{
+    close(raw_create(&one, NULL, "'name':'a','size':1,'if_exists':'fail'"));
+    raw_ask(&two, "{'id':1,'op':'create','name':'a','size':1,"
+                  "'if_exists':'fail'}");
+    REQUIRE_STR(raw_outcome(&two), "exists");
+}
+END_TEST
+
+START_TEST(unnamed_segment_has_no_name)
+{
+    struct message_grant grant;
+    close(raw_create(&one, &grant, "'size':4096"));
+    raw_ask(&two, "{'id':1,'op':'stat','segment':%ju}",
+            (uintmax_t)grant.segment);
+    struct message_segment record = raw_record(&two);
+    REQUIRE(record.name == NULL);
+    REQUIRE_INT(record.state, PROTOCOL_UNNAMED);
+    REQUIRE_INT(record.grants, 1);
+
+    struct message_grant again;
+    close(raw_open_segment(&two, &again, "'segment':%ju,'access':'rw'",
+                           (uintmax_t)grant.segment));
+    REQUIRE_INT(again.segment, grant.segment);
+    raw_release(&one, grant.grant);
+    raw_release(&two, again.grant);
+    REQUIRE_INT(raw_count_segments(&one), 0);
+}
+END_TEST
+
+START_TEST(name_goes_with_the_last_grant)
+{
+    struct message_grant first;
+    struct message_grant second;
+    struct message_grant again;
+    close(raw_create(&one, &first, "'name':'a','size':1"));
+    close(raw_open_segment(&two, &second, "'name':'a'"));
+    raw_release(&one, first.grant);
+    close(raw_open_segment(&one, &again, "'name':'a'"));
+    raw_release(&one, again.grant);
+    raw_release(&two, second.grant);
+    raw_ask(&one, "{'id':1,'op':'open','name':'a'}");
+    REQUIRE_STR(raw_outcome(&one), "not-found");
+    raw_ask(&one, "{'id':1,'op':'open','segment':%ju}",
+            (uintmax_t)first.segment);
+    REQUIRE_STR(raw_outcome(&one), "not-found");
+}
+END_TEST
+
+START_TEST(new_segment_of_an_old_name_is_another)
+{
+    struct message_grant first;
+    struct message_grant second;
+    int fd = raw_create(&one, &first, "'name':'a','size':4096");
+    unsigned char *memory = map_rw(fd, 4096);
+    memory[0] = 7;
+    munmap(memory, 4096);
+    close(fd);
+    raw_release(&one, first.grant);
+    fd = raw_create(&one, &second, "'name':'a','size':4096");
+    REQUIRE(second.created);
+    REQUIRE(second.segment != first.segment);
+    memory = map_rw(fd, 4096);
+    REQUIRE(all_zero(memory, 4096));
+    munmap(memory, 4096);
+    close(fd);
+}
+END_TEST
+
+START_TEST(two_grants_of_one_connection_count_twice)
+{
+    struct message_grant first;
+    struct message_grant second;
+    close(raw_create(&one, &first, "'name':'a','size':1"));
+    close(raw_open_segment(&one, &second, "'name':'a','access':'rw'"));
+    REQUIRE(first.grant != second.grant);
+    raw_release(&one, first.grant);
+    raw_ask(&one, "{'id':1,'op':'stat','name':'a'}");
+    REQUIRE_INT(raw_record(&one).grants, 1);
+    raw_ask(&one, "{'id':1,'op':'release','grant':%ju}",
+            (uintmax_t)first.grant);
+    REQUIRE_STR(raw_outcome(&one), "not-found");
+}
+END_TEST
+
+START_TEST(grants_of_others_cannot_be_released)
+{
+    struct message_grant grant;
+    close(raw_create(&one, &grant, "'name':'a','size':1"));
+    raw_ask(&two, "{'id':1,'op':'release','grant':%ju}",
+            (uintmax_t)grant.grant);
+    REQUIRE_STR(raw_outcome(&two), "not-found");
+    raw_ask(&two, "{'id':1,'op':'stat','name':'a'}");
+    REQUIRE_INT(raw_record(&two).grants, 1);
+}
+END_TEST
+
+START_TEST(disconnect_releases_every_grant)
+{
+    close(raw_create(&one, NULL, "'name':'a','size':1"));
+    close(raw_create(&one, NULL, "'size':1"));
+    raw_close(&one);
+    REQUIRE(TEST_UNTIL(5000, raw_count_segments(&two) == 0));
+    REQUIRE_INT(raw_used(&two, NULL, "bytes"), 0);
+    raw_open(&one, broker.socket);
+}
+END_TEST
+
+START_TEST(persistent_name_outlives_its_holders)
+{
+    struct message_grant grant;
+    int fd = raw_create(&one, &grant, "'name':'a','size':4096,'persist':true");
+    unsigned char *memory = map_rw(fd, 4096);
+    memory[17] = 42;
+    munmap(memory, 4096);
+    close(fd);
+    raw_close(&one);
+    struct message_segment record;
+    REQUIRE(TEST_UNTIL(5000, (raw_ask(&two, "{'id':1,'op':'stat','name':'a'}"),
+                              record = raw_record(&two), record.grants == 0)));
+    REQUIRE(record.persist);
+    REQUIRE_INT(record.state, PROTOCOL_NAMED);
+
+    struct message_grant again;
+    fd = raw_open_segment(&two, &again, "'name':'a'");
+    memory = map_ro(fd, 4096);
+    REQUIRE_INT(again.segment, grant.segment);
+    REQUIRE_INT(memory[17], 42);
+    munmap(memory, 4096);
+    close(fd);
+    raw_ask(&two, "{'id':2,'op':'remove','name':'a'}");
+    REQUIRE_STR(raw_outcome(&two), "ok");
+    raw_release(&two, again.grant);
+    REQUIRE_INT(raw_count_segments(&two), 0);
+    raw_open(&one, broker.socket);
+}
+END_TEST
+
+START_TEST(unheld_persistent_segment_goes_when_removed)
+{
+    struct message_grant grant;
+    close(raw_create(&one, &grant, "'name':'a','size':1,'persist':true"));
+    raw_release(&one, grant.grant);
+    REQUIRE_INT(raw_count_segments(&one), 1);
+    raw_ask(&one, "{'id':2,'op':'remove','name':'a'}");
+    REQUIRE_STR(raw_outcome(&one), "ok");
+    REQUIRE_INT(raw_count_segments(&one), 0);
+    REQUIRE_INT(raw_used(&one, NULL, "bytes"), 0);
+}
+END_TEST
+
+START_TEST(persist_needs_a_name)
+{
+    raw_ask(&one, "{'id':1,'op':'create','size':1,'persist':true}");
+    REQUIRE_STR(raw_outcome(&one), "invalid-argument");
+}
+END_TEST
+
+START_TEST(removed_name_is_free_and_holders_keep_the_memory)
+{
+    struct message_grant first;
+    struct message_grant second;
+    int fd = raw_create(&one, &first, "'name':'a','size':4096");
+    unsigned char *memory = map_rw(fd, 4096);
+    memory[0] = 1;
+    raw_ask(&two, "{'id':1,'op':'remove','name':'a'}");
+    REQUIRE_STR(raw_outcome(&two), "ok");
+    raw_ask(&two, "{'id':1,'op':'open','name':'a'}");
+    REQUIRE_STR(raw_outcome(&two), "not-found");
+    raw_ask(&two, "{'id':1,'op':'open','segment':%ju}",
+            (uintmax_t)first.segment);
+    REQUIRE_STR(raw_outcome(&two), "not-found");
+
+    raw_ask(&two, "{'id':1,'op':'stat','segment':%ju}",
+            (uintmax_t)first.segment);
+    struct message_segment record = raw_record(&two);
+    REQUIRE_INT(record.state, PROTOCOL_REMOVED);
+    REQUIRE_INT(record.grants, 1);
+    REQUIRE_INT(memory[0], 1);
+
+    int other = raw_create(&two, &second, "'name':'a','size':4096");
+    REQUIRE(second.created && second.segment != first.segment);
+    unsigned char *fresh = map_rw(other, 4096);
+    REQUIRE(all_zero(fresh, 4096));
+    munmap(fresh, 4096);
+    munmap(memory, 4096);
+    close(other);
+    close(fd);
+    raw_release(&one, first.grant);
+    raw_ask(&one, "{'id':1,'op':'stat','name':'a'}");
+    REQUIRE_INT(raw_record(&one).segment, second.segment);
+}
+END_TEST
+
+START_TEST(remove_by_id_takes_that_segment_only)
+{
+    struct message_grant first;
+    struct message_grant second;
+    close(raw_create(&one, &first, "'name':'a','size':1"));
+    raw_ask(&one, "{'id':1,'op':'remove','segment':%ju}",
+            (uintmax_t)first.segment);
+    REQUIRE_STR(raw_outcome(&one), "ok");
+    close(raw_create(&one, &second, "'name':'a','size':1"));
+    raw_ask(&one, "{'id':1,'op':'remove','segment':%ju}",
+            (uintmax_t)first.segment);
+    REQUIRE_STR(raw_outcome(&one), "not-found");
+    raw_ask(&one, "{'id':1,'op':'stat','name':'a'}");
+    REQUIRE_INT(raw_record(&one).segment, second.segment);
+}
+END_TEST
+
+/* A target is a name or an id, one of them. */
+static const char *const targets[] = {"open", "stat", "remove"};
+
+START_TEST(target_is_a_name_or_an_id)
+{
+    struct message_grant grant;
+    const char *op = targets[_i];
+    close(raw_create(&one, &grant, "'name':'a','size':1"));
+    raw_ask(&one, "{'id':1,'op':'%s'}", op);
+    REQUIRE_STR(raw_outcome(&one), "invalid-argument");
+    raw_ask(&one, "{'id':1,'op':'%s','name':'a','segment':%ju}", op,
+            (uintmax_t)grant.segment);
+    REQUIRE_STR(raw_outcome(&one), "invalid-argument");
+    raw_ask(&one, "{'id':1,'op':'%s','name':'b'}", op);
+    REQUIRE_STR(raw_outcome(&one), "not-found");
+    raw_ask(&one, "{'id':1,'op':'%s','segment':999999}", op);
+    REQUIRE_STR(raw_outcome(&one), "not-found");
+    raw_ask(&one, "{'id':1,'op':'%s','name':null,'segment':%ju}", op,
+            (uintmax_t)grant.segment);
+    REQUIRE_STR(raw_outcome(&one), "ok");
+}
+END_TEST
+
+START_TEST(record_tells_everything)
+{
+    struct message_grant grant;
+    close(raw_create(&one, &grant, "'name':'global/a','size':5000"));
+    raw_ask(&two, "{'id':1,'op':'stat','name':'global/a'}");
+    struct message_segment record = raw_record(&two);
+    REQUIRE_INT(record.segment, grant.segment);
+    REQUIRE_STR(record.name, "global/a");
+    REQUIRE_PART(record.owner, "user:");
+    REQUIRE_INT(record.size, 5000);
+    REQUIRE_INT(record.mapped_size, 8192);
+    REQUIRE_INT(record.state, PROTOCOL_NAMED);
+    REQUIRE(record.may_read && record.may_write);
+    REQUIRE(record.commit && !record.persist);
+    REQUIRE_INT(record.grants, 1);
+    REQUIRE(llabs((long long)record.created_at - (long long)time(NULL)) < 60);
+}
+END_TEST
+
+/* ---- listings ---- */
+
+START_TEST(list_pages_and_filters)
+{
+    struct message_segment row;
+    uint64_t last = 0;
+    unsigned counts[3] = {0};
+    for (int i = 0; i < 25; i++)
+        close(raw_create(&one, NULL, "'name':'p/%d','size':1", i));
+    close(raw_create(&one, NULL, "'name':'q','size':1"));
+    close(raw_create(&one, NULL, "'size':1"));
+    for (int page = 0; page < 3; page++) {
+        const struct message_reply *reply =
+            raw_ask(&two,
+                    "{'id':1,'op':'list','prefix':'p/','limit':10,"
+                    "'after':%ju}",
+                    (uintmax_t)last);
+        counts[page] = message_reply_rows(reply);
+        for (unsigned i = 0; i < counts[page]; i++) {
+            REQUIRE_INT(message_reply_segment(reply, i, &row), 0);
+            REQUIRE(row.segment > last);
+            REQUIRE_PART(row.name, "p/");
+            last = row.segment;
+        }
+        REQUIRE_INT(message_reply_next(reply) != 0, page < 2);
+    }
+    REQUIRE_INT(counts[0], 10);
+    REQUIRE_INT(counts[1], 10);
+    REQUIRE_INT(counts[2], 5);
+    REQUIRE_INT(raw_count_segments(&two), 27);
+}
+END_TEST
+
+START_TEST(list_page_ends_at_the_line_limit)
+{
+    enum { COUNT = 600 };
+    static bool seen[COUNT];
+    unsigned total = 0;
+    uint64_t after = 0;
+    memset(seen, 0, sizeof(seen));
+    for (int i = 0; i < COUNT; i++)
+        close(raw_create(&one, NULL, "'name':'%0200d','size':1", i));
+    do {
+        struct message_segment row;
+        raw_say(&two, "{'id':1,'op':'list','limit':1000,'after':%ju}",
+                (uintmax_t)after);
+        const struct message_reply *reply = raw_reply(&two);
+        REQUIRE_STR(raw_outcome(&two), "ok");
+        unsigned rows = message_reply_rows(reply);
+        REQUIRE(rows > 0);
+        for (unsigned i = 0; i < rows; i++) {
+            REQUIRE_INT(message_reply_segment(reply, i, &row), 0);
+            long number = strtol(row.name, NULL, 10);
+            REQUIRE(number >= 0 && number < COUNT && !seen[number]);
+            seen[number] = true;
+        }
+        REQUIRE(two.taken <= PROTOCOL_LINE_MAX);
+        total += rows;
+        after = message_reply_next(reply);
+    } while (after);
+    REQUIRE_INT(total, COUNT);
+}
+END_TEST
+
+/* ---- pipelining ---- */
+
+START_TEST(pipelined_replies_carry_the_right_handles)
+{
+    enum { SEGMENTS = 7, REQUESTS = 600 };
+    ino_t inodes[SEGMENTS];
+    for (int i = 0; i < SEGMENTS; i++) {
+        int fd = raw_create(&one, NULL, "'name':'%d','size':1", i);
+        inodes[i] = inode(fd);
+        close(fd);
+    }
+    char *batch = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&batch, &size);
+    REQUIRE(stream != NULL);
+    for (int i = 0; i < REQUESTS; i++)
+        fprintf(stream, "{\"id\":%d,\"op\":\"open\",\"name\":\"%d\"}\n", i,
+                i * 5 % SEGMENTS);
+    fclose(stream);
+    REQUIRE(raw_send(&two, batch, size));
+    free(batch);
+    unsigned batches = 0;
+    for (int i = 0; i < REQUESTS; i++) {
+        struct message_grant grant;
+        REQUIRE_INT(raw_reply(&two)->id, i);
+        int fd = raw_grant(&two, &grant);
+        REQUIRE(fd >= 0);
+        REQUIRE_INT(inode(fd), inodes[i * 5 % SEGMENTS]);
+        batches += grant.memory == 0;
+        close(fd);
+    }
+    /* Answered together: far fewer messages than requests. */
+    REQUIRE(batches >= REQUESTS / RAW_BATCH_MAX);
+    REQUIRE(batches < REQUESTS / 2);
+}
+END_TEST
+
+/* ---- users ---- */
+
+START_TEST(private_names_are_per_user)
+{
+    SKIP_UNLESS(test_is_root(), "needs root to act as other users");
+    struct raw alice;
+    struct raw bob;
+    struct message_grant first;
+    struct message_grant second;
+    raw_open_as(&alice, broker.socket, TEST_ALICE, 0);
+    raw_open_as(&bob, broker.socket, TEST_BOB, 0);
+    int fd_alice = raw_create(&alice, &first, "'name':'a','size':1");
+    int fd_bob =
+        raw_create(&bob, &second, "'name':'a','size':1,'if_exists':'fail'");
+    REQUIRE(first.created && second.created);
+    REQUIRE(first.segment != second.segment);
+    REQUIRE(inode(fd_alice) != inode(fd_bob));
+    /* Neither sees the other's, by id nor in the list. */
+    REQUIRE_INT(raw_count_segments(&alice), 1);
+    REQUIRE_INT(raw_count_segments(&bob), 1);
+    raw_ask(&bob, "{'id':1,'op':'open','segment':%ju}",
+            (uintmax_t)first.segment);
+    REQUIRE_STR(raw_outcome(&bob), "not-found");
+    raw_ask(&bob, "{'id':1,'op':'stat','segment':%ju}",
+            (uintmax_t)first.segment);
+    REQUIRE_STR(raw_outcome(&bob), "not-found");
+    raw_ask(&bob, "{'id':1,'op':'remove','segment':%ju}",
+            (uintmax_t)first.segment);
+    REQUIRE_STR(raw_outcome(&bob), "not-found");
+    close(fd_alice);
+    close(fd_bob);
+    raw_close(&alice);
+    raw_close(&bob);
+}
+END_TEST
+
+struct share_case {
+    const char *share; /* what Alice says */
+    const char *read;  /* what Bob, of TEST_GROUP, gets */
+    const char *write;
+    const char *may;
+};
+
+static const struct share_case shares[] = {
+    {"{}", "not-found", "not-found", NULL},
+    {"{'read':[],'write':[]}", "not-found", "not-found", NULL},
+    {"{'read':['user:12346']}", "ok", "access-denied", "ro"},
+    {"{'write':['user:12346']}", "ok", "ok", "rw"},
+    {"{'read':['group:12399']}", "ok", "access-denied", "ro"},
+    {"{'write':['group:12399']}", "ok", "ok", "rw"},
+    {"{'read':['everyone']}", "ok", "access-denied", "ro"},
+    {"{'read':['everyone'],'write':['user:12346']}", "ok", "ok", "rw"},
+    {"{'read':['user:12348'],'write':['group:12348']}", "not-found",
+     "not-found", NULL},
+};
+
+START_TEST(share_lists_say_who_may_open)
+{
+    SKIP_UNLESS(test_is_root(), "needs root to act as other users");
+    const struct share_case *c = &shares[_i];
+    struct raw alice;
+    struct raw bob;
+    struct message_grant grant;
+    raw_open_as(&alice, broker.socket, TEST_ALICE, 0);
+    raw_open_as(&bob, broker.socket, TEST_BOB, TEST_GROUP);
+    close(
+        raw_create(&alice, &grant, "'name':'a','size':1,'share':%s", c->share));
+    uintmax_t id = grant.segment;
+    raw_ask(&bob, "{'id':1,'op':'open','segment':%ju}", id);
+    REQUIRE_STR(raw_outcome(&bob), c->read);
+    raw_ask(&bob, "{'id':1,'op':'open','segment':%ju,'access':'cow'}", id);
+    REQUIRE_STR(raw_outcome(&bob), c->read);
+    raw_ask(&bob, "{'id':1,'op':'open','segment':%ju,'access':'rw'}", id);
+    REQUIRE_STR(raw_outcome(&bob), c->write);
+    raw_ask(&bob, "{'id':1,'op':'stat','segment':%ju}", id);
+    REQUIRE_STR(raw_outcome(&bob), c->may ? "ok" : "not-found");
+    if (c->may) {
+        struct message_segment record = raw_record(&bob);
+        REQUIRE_INT(record.may_write, strcmp(c->may, "rw") == 0);
+        REQUIRE_STR(record.owner, "user:12345");
+    }
+    REQUIRE_INT(raw_count_segments(&bob), c->may ? 1 : 0);
+    raw_ask(&bob, "{'id':1,'op':'remove','segment':%ju}", id);
+    REQUIRE_STR(raw_outcome(&bob), c->may ? "access-denied" : "not-found");
+    raw_close(&alice);
+    raw_close(&bob);
+}
+END_TEST
+
+START_TEST(share_with_nobody_known_is_refused)
+{
+    const char *const bad[] = {"'nobody'",
+                               "'user:'",
+                               "'user:no such user'",
+                               "'group:no such group'",
+                               "''",
+                               "'everybody'"};
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        raw_ask(&one, "{'id':1,'op':'create','size':1,'share':{'read':[%s]}}",
+                bad[i]);
+        REQUIRE_STR(raw_outcome(&one), "invalid-argument");
+        REQUIRE_PART(one.reply.text, "share");
+    }
+    REQUIRE_INT(raw_count_segments(&one), 0);
+}
+END_TEST
+
+static Suite *segment_suite(void)
+{
+    Suite *suite = suite_create("segment");
+    TCase *tests = suite_case(suite, "memory", 60);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, created_memory_is_zero_and_shared);
+    tcase_add_loop_test(tests, sizes_are_kept_and_rounded_to_pages, 0, 5);
+    tcase_add_test(tests, read_only_handle_is_read_only);
+    tcase_add_test(tests, copy_on_write_view_stays_private);
+    tcase_add_test(tests, size_is_sealed);
+    tcase_add_test(tests, committed_memory_is_allocated_at_once);
+    tcase_add_test(tests, reserved_memory_comes_at_the_touch_but_is_charged);
+    tcase_add_test(tests, others_are_answered_during_a_large_commit);
+    tcase_add_test(tests, commit_ends_with_its_client);
+    tcase_add_test(tests, name_of_a_segment_in_commit_waits_or_is_taken);
+
+    tests = suite_case(suite, "names", 60);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, existing_segment_is_opened_with_its_own_size);
+    tcase_add_test(tests, fail_if_exists_refuses);
+    tcase_add_test(tests, unnamed_segment_has_no_name);
+    tcase_add_test(tests, name_goes_with_the_last_grant);
+    tcase_add_test(tests, new_segment_of_an_old_name_is_another);
+    tcase_add_test(tests, two_grants_of_one_connection_count_twice);
+    tcase_add_test(tests, grants_of_others_cannot_be_released);
+    tcase_add_test(tests, disconnect_releases_every_grant);
+    tcase_add_test(tests, persistent_name_outlives_its_holders);
+    tcase_add_test(tests, unheld_persistent_segment_goes_when_removed);
+    tcase_add_test(tests, persist_needs_a_name);
+    tcase_add_test(tests, removed_name_is_free_and_holders_keep_the_memory);
+    tcase_add_test(tests, remove_by_id_takes_that_segment_only);
+    tcase_add_loop_test(tests, target_is_a_name_or_an_id, 0, 3);
+    tcase_add_test(tests, record_tells_everything);
+    tcase_add_test(tests, list_pages_and_filters);
+    tcase_add_test(tests, list_page_ends_at_the_line_limit);
+    tcase_add_test(tests, pipelined_replies_carry_the_right_handles);
+
+    tests = suite_case(suite, "users", 60);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, private_names_are_per_user);
+    tcase_add_loop_test(tests, share_lists_say_who_may_open, 0,
+                        sizeof(shares) / sizeof(shares[0]));
+    tcase_add_test(tests, share_with_nobody_known_is_refused);
+    return suite;
+}
+
+int main(void)
+{
+    return suite_main(segment_suite());
+}

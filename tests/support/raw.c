@@ -1,0 +1,460 @@
+#include "raw.h"
+
+#include "process.h"
+#include "suite.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* ---- connection ---- */
+
+static void raw_init(struct raw *raw)
+{
+    memset(raw, 0, sizeof(*raw));
+    raw->fd = -1;
+}
+
+bool raw_try_connect(struct raw *raw, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    raw_init(raw);
+    REQUIRE(strlen(path) < sizeof(address.sun_path));
+    memcpy(address.sun_path, path, strlen(path));
+    raw->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(raw->fd >= 0);
+    if (connect(raw->fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return true;
+    raw_close(raw);
+    return false;
+}
+
+void raw_connect(struct raw *raw, const char *socket)
+{
+    if (!raw_try_connect(raw, socket))
+        FAIL("connect to %s: %s", socket, strerror(errno));
+}
+
+void raw_open(struct raw *raw, const char *socket)
+{
+    raw_connect(raw, socket);
+    raw_ask(raw, "{'id':0,'op':'hello','version':1,'client':'test/1'}");
+    REQUIRE_STR(raw_outcome(raw), "ok");
+}
+
+void raw_open_as(struct raw *raw, const char *socket, uint32_t user,
+                 uint32_t group)
+{
+    /* The kernel notes a peer's identity when it connects. */
+    test_act_as(user, group);
+    bool connected = raw_try_connect(raw, socket);
+    test_act_as_self();
+    REQUIRE(connected);
+    raw_ask(raw, "{'id':0,'op':'hello','version':1,'client':'test/1'}");
+    REQUIRE_STR(raw_outcome(raw), "ok");
+}
+
+static struct raw_batch *batch_free(struct raw_batch *batch)
+{
+    if (!batch)
+        return NULL;
+    struct raw_batch *next = batch->next;
+    for (unsigned i = 0; i < batch->count; i++) {
+        if (batch->descriptors[i] >= 0)
+            close(batch->descriptors[i]);
+    }
+    free(batch);
+    return next;
+}
+
+void raw_close(struct raw *raw)
+{
+    if (raw->fd >= 0)
+        close(raw->fd);
+    if (raw->has_reply)
+        message_reply_deinit(&raw->reply);
+    batch_free(raw->current);
+    while (raw->waiting)
+        raw->waiting = batch_free(raw->waiting);
+    free(raw->data);
+    raw_init(raw);
+}
+
+bool raw_answers(const char *socket)
+{
+    struct raw probe;
+    bool answers = raw_try_connect(&probe, socket);
+    if (answers)
+        raw_close(&probe);
+    return answers;
+}
+
+static bool wait_for(const struct raw *raw, short events, int ms)
+{
+    struct pollfd one = {.fd = raw->fd, .events = events};
+    int r;
+    do
+        r = poll(&one, 1, ms);
+    while (r < 0 && errno == EINTR);
+    return r > 0;
+}
+
+/* ---- sending ---- */
+
+long raw_send_some(struct raw *raw, const void *bytes, size_t size)
+{
+    ssize_t sent = send(raw->fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent >= 0)
+        return sent;
+    return errno == EAGAIN || errno == EINTR ? 0 : -1;
+}
+
+bool raw_send(struct raw *raw, const void *bytes, size_t size)
+{
+    const char *rest = bytes;
+    while (size > 0) {
+        long sent = raw_send_some(raw, rest, size);
+        if (sent < 0 || (sent == 0 && !wait_for(raw, POLLOUT, RAW_DEADLINE_MS)))
+            return false;
+        rest += sent;
+        size -= (size_t)sent;
+    }
+    return true;
+}
+
+bool raw_send_with(struct raw *raw, const void *bytes, size_t size,
+                   const int *descriptors, unsigned count)
+{
+    _Alignas(struct cmsghdr) char
+        control[CMSG_SPACE(RAW_BATCH_MAX * sizeof(int))] = {0};
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    REQUIRE(count > 0 && count <= RAW_BATCH_MAX);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(count * sizeof(int));
+    memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
+    if (!wait_for(raw, POLLOUT, RAW_DEADLINE_MS))
+        return false;
+    ssize_t sent = sendmsg(raw->fd, &message, MSG_NOSIGNAL);
+    return sent > 0 &&
+           raw_send(raw, (const char *)bytes + sent, size - (size_t)sent);
+}
+
+/* The text with " for ', and a newline behind it; free it. */
+static char *compose(const char *format, va_list arguments, size_t *size)
+{
+    char *text = NULL;
+    int written = vasprintf(&text, format, arguments);
+    REQUIRE(written >= 0);
+    for (char *c = text; *c; c++) {
+        if (*c == '\'')
+            *c = '"';
+    }
+    text[written] = '\n'; /* over the NUL: `size` says where it ends */
+    *size = (size_t)written + 1;
+    return text;
+}
+
+static void say(struct raw *raw, const char *format, va_list arguments)
+{
+    size_t size;
+    char *line = compose(format, arguments, &size);
+    bool sent = raw_send(raw, line, size);
+    free(line);
+    REQUIRE(sent);
+}
+
+void raw_say(struct raw *raw, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say(raw, format, arguments);
+    va_end(arguments);
+}
+
+/* ---- receiving ---- */
+
+static void keep_batch(struct raw *raw, const struct cmsghdr *header)
+{
+    size_t bytes = header->cmsg_len - CMSG_LEN(0);
+    struct raw_batch *batch = calloc(1, sizeof(*batch));
+    struct raw_batch **end = &raw->waiting;
+    REQUIRE(batch != NULL && bytes <= sizeof(batch->descriptors));
+    batch->count = (unsigned)(bytes / sizeof(int));
+    memcpy(batch->descriptors, CMSG_DATA(header), bytes);
+    while (*end)
+        end = &(*end)->next;
+    *end = batch;
+}
+
+/* Reads what is there; blocks until something is. */
+static void receive(struct raw *raw)
+{
+    _Alignas(
+        struct cmsghdr) char control[CMSG_SPACE(RAW_BATCH_MAX * sizeof(int))];
+    if (raw->capacity - raw->size < 4096) {
+        raw->capacity = raw->capacity * 2 + 8192;
+        raw->data = realloc(raw->data, raw->capacity);
+        REQUIRE(raw->data != NULL);
+    }
+    struct iovec iov = {.iov_base = raw->data + raw->size,
+                        .iov_len = raw->capacity - raw->size};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    ssize_t got = recvmsg(raw->fd, &message, MSG_CMSG_CLOEXEC);
+    if (got < 0 && errno == EINTR)
+        return;
+    if (got <= 0) {
+        raw->ended = true;
+        return;
+    }
+    raw->size += (size_t)got;
+    raw->truncated |= (message.msg_flags & MSG_CTRUNC) != 0;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header;
+         header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+            keep_batch(raw, header);
+    }
+}
+
+static void drop_taken(struct raw *raw)
+{
+    memmove(raw->data, raw->data + raw->taken, raw->size - raw->taken);
+    raw->size -= raw->taken;
+    raw->taken = 0;
+}
+
+const char *raw_line_within(struct raw *raw, int ms)
+{
+    int64_t end = test_clock_us() + (int64_t)ms * 1000;
+    for (;;) {
+        char *from = raw->data + raw->taken;
+        char *newline = raw->size == raw->taken
+                            ? NULL
+                            : memchr(from, '\n', raw->size - raw->taken);
+        if (newline) {
+            *newline = '\0';
+            raw->taken = (size_t)(newline + 1 - raw->data);
+            return from;
+        }
+        if (raw->taken)
+            drop_taken(raw);
+        int64_t left = (end - test_clock_us()) / 1000;
+        if (raw->ended || left < 0 || !wait_for(raw, POLLIN, (int)left))
+            return NULL;
+        receive(raw);
+    }
+}
+
+const char *raw_line(struct raw *raw)
+{
+    const char *line = raw_line_within(raw, RAW_DEADLINE_MS);
+    if (!line)
+        FAIL("%s instead of a line", raw->ended ? "hang-up" : "silence");
+    return line;
+}
+
+const struct message_reply *raw_reply(struct raw *raw)
+{
+    const char *line = raw_line(raw);
+    if (raw->has_reply)
+        message_reply_deinit(&raw->reply);
+    raw->has_reply = false;
+    if (message_reply_decode(line, strlen(line), &raw->reply) != 0)
+        FAIL("not a reply: %s", line);
+    raw->has_reply = true;
+    return &raw->reply;
+}
+
+const struct message_reply *raw_ask(struct raw *raw, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say(raw, format, arguments);
+    va_end(arguments);
+    return raw_reply(raw);
+}
+
+bool raw_ends(struct raw *raw, int ms)
+{
+    int64_t end = test_clock_us() + (int64_t)ms * 1000;
+    while (!raw->ended) {
+        int64_t left = (end - test_clock_us()) / 1000;
+        if (left < 0 || !wait_for(raw, POLLIN, (int)left))
+            return false;
+        raw->size = raw->taken = 0;
+        receive(raw);
+        while (raw->waiting)
+            raw->waiting = batch_free(raw->waiting);
+    }
+    return true;
+}
+
+bool raw_pending(struct raw *raw)
+{
+    return raw->size > raw->taken || wait_for(raw, POLLIN, 0);
+}
+
+/* ---- the last reply ---- */
+
+const char *raw_outcome(const struct raw *raw)
+{
+    REQUIRE(raw->has_reply);
+    return raw->reply.ok ? "ok" : message_error_name(raw->reply.error);
+}
+
+/* Index 0 opens the next batch; see PROTOCOL.md. */
+static int claim(struct raw *raw, uint64_t index)
+{
+    if (index == 0) {
+        batch_free(raw->current);
+        raw->current = raw->waiting;
+        if (raw->waiting)
+            raw->waiting = raw->waiting->next;
+    }
+    if (!raw->current || index >= raw->current->count)
+        return -1;
+    int fd = raw->current->descriptors[index];
+    raw->current->descriptors[index] = -1;
+    return fd;
+}
+
+int raw_grant(struct raw *raw, struct message_grant *grant)
+{
+    struct message_grant unused;
+    struct message_grant *out = grant ? grant : &unused;
+    REQUIRE_STR(raw_outcome(raw), "ok");
+    REQUIRE_INT(message_reply_grant(&raw->reply, out), 0);
+    return claim(raw, out->memory);
+}
+
+struct message_segment raw_record(const struct raw *raw)
+{
+    struct message_segment record;
+    REQUIRE_STR(raw_outcome(raw), "ok");
+    REQUIRE_INT(message_reply_stat(&raw->reply, &record), 0);
+    return record;
+}
+
+/* ---- whole exchanges ---- */
+
+static int exchange(struct raw *raw, struct message_grant *grant,
+                    const char *op, const char *members, va_list arguments)
+{
+    char *text = NULL;
+    REQUIRE(vasprintf(&text, members, arguments) >= 0);
+    raw_ask(raw, "{'id':7,'op':'%s',%s}", op, text);
+    if (!raw->reply.ok)
+        FAIL("%s %s: %s: %s", op, text, raw_outcome(raw), raw->reply.text);
+    free(text);
+    int fd = raw_grant(raw, grant);
+    REQUIRE(fd >= 0);
+    return fd;
+}
+
+int raw_create(struct raw *raw, struct message_grant *grant,
+               const char *members, ...)
+{
+    va_list arguments;
+    va_start(arguments, members);
+    int fd = exchange(raw, grant, "create", members, arguments);
+    va_end(arguments);
+    return fd;
+}
+
+int raw_open_segment(struct raw *raw, struct message_grant *grant,
+                     const char *members, ...)
+{
+    va_list arguments;
+    va_start(arguments, members);
+    int fd = exchange(raw, grant, "open", members, arguments);
+    va_end(arguments);
+    return fd;
+}
+
+void raw_release(struct raw *raw, uint64_t grant)
+{
+    raw_ask(raw, "{'id':8,'op':'release','grant':%ju}", (uintmax_t)grant);
+    REQUIRE_STR(raw_outcome(raw), "ok");
+}
+
+static bool section_matches(const char *section, const char *wanted)
+{
+    if (wanted)
+        return strcmp(section, wanted) == 0;
+    return strncmp(section, "user ", 5) == 0;
+}
+
+uint64_t raw_used(struct raw *raw, const char *section, const char *budget)
+{
+    struct message_budget row;
+    const struct message_reply *reply =
+        raw_ask(raw, "{'id':9,'op':'usage','limit':1000}");
+    REQUIRE_STR(raw_outcome(raw), "ok");
+    for (unsigned i = 0; message_reply_budget(reply, i, &row) == 0; i++) {
+        if (strcmp(row.budget, budget) == 0 &&
+            section_matches(row.section, section))
+            return row.used;
+    }
+    FAIL("usage has no %s of %s", budget, section ? section : "the user");
+}
+
+uint64_t raw_used_by_all(struct raw *raw, const char *budget)
+{
+    uint64_t sum = 0;
+    uint64_t after = 0;
+    do {
+        struct message_budget row;
+        const struct message_reply *reply =
+            raw_ask(raw,
+                    "{'id':9,'op':'usage','all':true,'limit':1000,"
+                    "'after':%ju}",
+                    (uintmax_t)after);
+        REQUIRE_STR(raw_outcome(raw), "ok");
+        for (unsigned i = 0; message_reply_budget(reply, i, &row) == 0; i++) {
+            if (strcmp(row.budget, budget) == 0)
+                sum += row.used;
+        }
+        after = message_reply_next(reply);
+    } while (after);
+    return sum;
+}
+
+unsigned raw_count_segments(struct raw *raw)
+{
+    unsigned count = 0;
+    uint64_t after = 0;
+    do {
+        const struct message_reply *reply =
+            raw_ask(raw, "{'id':9,'op':'list','after':%ju}", (uintmax_t)after);
+        REQUIRE_STR(raw_outcome(raw), "ok");
+        count += message_reply_rows(reply);
+        after = message_reply_next(reply);
+    } while (after);
+    return count;
+}
+
+bool raw_has_feature(const char *socket, const char *feature)
+{
+    struct raw raw;
+    const char *name;
+    bool found = false;
+    raw_open(&raw, socket);
+    for (unsigned i = 0; (name = message_reply_feature(&raw.reply, i)); i++)
+        found |= strcmp(name, feature) == 0;
+    raw_close(&raw);
+    return found;
+}

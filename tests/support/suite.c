@@ -1,0 +1,79 @@
+#include "suite.h"
+
+#include "leak.h"
+#include "process.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+TCase *suite_case(Suite *suite, const char *name, unsigned seconds)
+{
+    TCase *tests = tcase_create(name);
+    tcase_set_timeout(tests, seconds);
+    tcase_add_checked_fixture(tests, leak_setup, leak_teardown);
+    suite_add_tcase(suite, tests);
+    return tests;
+}
+
+int suite_main(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+bool suite_quick(void)
+{
+    const char *quick = getenv("SEGBROKER_QUICK");
+    return quick && *quick;
+}
+
+void suite_fail(const char *file, int line, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    if (test_in_child()) {
+        fprintf(stderr, "%s:%d: in a child: %s\n", file, line, text);
+        fflush(stderr);
+        test_exit(1);
+    }
+    ck_abort_msg("%s:%d: %s", file, line, text);
+    abort(); /* ck_abort_msg does not return, but does not say so either */
+}
+
+void suite_require_int(const char *file, int line, const char *what,
+                       intmax_t actual, intmax_t expected)
+{
+    if (actual != expected)
+        suite_fail(file, line, "%s is %jd, expected %jd", what, actual,
+                   expected);
+}
+
+void suite_require_str(const char *file, int line, const char *what,
+                       const char *actual, const char *expected)
+{
+    if (!actual || strcmp(actual, expected) != 0)
+        suite_fail(file, line, "%s is \"%s\", expected \"%s\"", what,
+                   actual ? actual : "(null)", expected);
+}
+
+void suite_require_part(const char *file, int line, const char *what,
+                        const char *text, const char *part)
+{
+    if (!text || !strstr(text, part))
+        suite_fail(file, line, "%s lacks \"%s\": \"%s\"", what, part,
+                   text ? text : "(null)");
+}
+
+void suite_skip(const char *test, const char *reason)
+{
+    printf("skipped: %s: %s\n", test, reason);
+    fflush(stdout);
+}
