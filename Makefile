@@ -98,6 +98,11 @@ tidy_deps := $(check_deps) clang clang-tidy clang-format shellcheck
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 
+# Tests see what they test; examples and segctl only the public header.
+$(call obj,$(unit_src)): CPPFLAGS += -Idaemon
+$(call obj,$(segctl_src) $(example_src) $(support_src) $(integration_src) \
+	$(tool_src)): CPPFLAGS += -Iclient -Itests/support
+
 # ---- products ----
 
 all: $(BUILD)/segbrokerd $(BUILD)/segctl $(BUILD)/libsegbroker.so.0 \

@@ -89,7 +89,7 @@ struct config_problems {
 enum { CONFIG_PROBLEMS_MAX = 100 };
 
 enum {
-    CONFIG_INVALID = 1,  /* see the problems */
+    CONFIG_INVALID = 1, /* see the problems */
     CONFIG_E_NOMEM = -1
 };
 
@@ -130,5 +130,8 @@ const struct config_rule *config_rule_for(const struct config *config,
  * anything over 2^53-1. 0, or 1 when it is none of these.
  */
 int config_size_parse(const char *text, uint64_t whole, uint64_t *size);
+
+/* Reads a plain number up to 2^53-1, or `unlimited`. 0, or 1. */
+int config_count_parse(const char *text, uint64_t *count);
 
 #endif

@@ -98,8 +98,6 @@ static void drain(struct broker *broker)
     peers_close(broker);
     for (int i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&broker->signals[i], NULL);
-    uv_run(&broker->loop, UV_RUN_DEFAULT);
-    /* The last turns may have started the timer. */
     uv_close((uv_handle_t *)&broker->tick, NULL);
     uv_run(&broker->loop, UV_RUN_DEFAULT);
 }

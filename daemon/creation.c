@@ -14,8 +14,6 @@ static const uint64_t CHUNK_BYTES = 16 * 1024 * 1024;
 /* Memory that committing leaves to the host. */
 static const uint64_t HOST_RESERVE = 64 * 1024 * 1024;
 
-enum { JOB_MORE = 1 };
-
 struct creation {
     uv_work_t work;
     struct broker *broker;
@@ -24,7 +22,8 @@ struct creation {
     struct quota_charge grant_charge;
     uint64_t committed; /* bytes */
     bool resolved;      /* the share list */
-    int outcome;        /* 0, JOB_MORE, or a step's failure */
+    bool more;          /* steps are left */
+    int outcome;        /* 0, or the step's failure */
     enum { STEP_SHARE, STEP_COMMIT } step;
     struct access_share share;
     const char *culprit;
@@ -56,7 +55,7 @@ static int commit_chunk(struct creation *job)
     if (r < 0)
         return r;
     job->committed += length;
-    return job->committed < entry->mapped_size ? JOB_MORE : 0;
+    return 0;
 }
 
 static bool must_commit(const struct creation *job)
@@ -68,14 +67,12 @@ static void work(uv_work_t *handle)
 {
     struct creation *job = handle->data;
 
-    if (!job->resolved) {
+    if (!job->resolved)
         job->outcome =
             resolve(job, &job->pending->request.create, &identity_lookup);
-        if (job->outcome == 0 && must_commit(job))
-            job->outcome = JOB_MORE;
-    } else {
+    else
         job->outcome = commit_chunk(job);
-    }
+    job->more = job->outcome == 0 && must_commit(job);
 }
 
 /* ---- the end, good or bad ---- */
@@ -190,7 +187,7 @@ static void after_work(uv_work_t *handle, int status)
     (void)status;
     if (!job->pending->peer)
         cancel(job);
-    else if (job->outcome == JOB_MORE && queue(job) == 0)
+    else if (job->more && queue(job) == 0)
         return;
     else
         answer(job);
@@ -311,7 +308,9 @@ int creation_begin(struct call *call)
         return -1;
     job->broker = call->broker;
     r = resolve(job, create, &share_numbers_only);
-    if (r != 0 && r != SHARE_NOBODY) {
+    if (new.mapped_size == 0 || new.mapped_size > PROTOCOL_INTEGER_MAX) {
+        r = refuse_segment(call, SEGMENT_E_NO_MEMORY);
+    } else if (r != 0 && r != SHARE_NOBODY) {
         job->outcome = r;
         r = refuse_step(call, job);
     } else if (charge(caller->scope, &new, &job->grant_charge, &refusal)) {

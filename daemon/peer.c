@@ -219,6 +219,7 @@ static void serve_lines(struct peer *peer)
         peer_close(peer);
         return;
     }
+    frame_reader_drop_unclaimed(&peer->reader);
     if (r < 0)
         refuse_frame(peer, r);
     else

@@ -23,12 +23,12 @@
 typedef intptr_t frame_handle; /* an fd on POSIX, a HANDLE on Windows */
 
 enum {
-    FRAME_AGAIN = 0,        /* no whole line is here yet */
-    FRAME_LINE = 1,         /* a line was given */
-    FRAME_LOST = 2,         /* that handle did not arrive */
-    FRAME_E_NOMEM = -1,     /* memory is short; the reader is as it was */
-    FRAME_E_TOO_LONG = -2,  /* PROTOCOL_LINE_MAX bytes without a newline */
-    FRAME_E_TOO_MANY = -3   /* more batches wait than FRAME_BATCHES_MAX */
+    FRAME_AGAIN = 0,       /* no whole line is here yet */
+    FRAME_LINE = 1,        /* a line was given */
+    FRAME_LOST = 2,        /* that handle did not arrive */
+    FRAME_E_NOMEM = -1,    /* memory is short; the reader is as it was */
+    FRAME_E_TOO_LONG = -2, /* PROTOCOL_LINE_MAX bytes without a newline */
+    FRAME_E_TOO_MANY = -3  /* more batches wait than FRAME_BATCHES_MAX */
 };
 
 /* Batches that may wait for lines to claim them. */
@@ -37,9 +37,9 @@ enum { FRAME_BATCHES_MAX = 16 };
 struct frame_batch;
 
 struct frame_reader {
-    struct buffer kept;  /* bytes that outlive the lender's buffer */
-    size_t kept_taken;   /* of them, given out as lines */
-    const char *lent;    /* bytes of the current feed, not yet given out */
+    struct buffer kept; /* bytes that outlive the lender's buffer */
+    size_t kept_taken;  /* of them, given out as lines */
+    const char *lent;   /* bytes of the current feed, not yet given out */
     size_t lent_size;
     struct frame_batch *current; /* opened by the last index 0 */
     struct frame_batch *waiting; /* first of the unopened ones */
@@ -79,10 +79,16 @@ int frame_reader_next(struct frame_reader *r, const char **line, size_t *size);
 
 /*
  * Copies what is left of the lent bytes, whole lines included, so that the
- * lender may reuse its buffer. 0 or FRAME_E_NOMEM. When every line was taken
- * and no part of one is left, disposes of the handles that no line claimed.
+ * lender may reuse its buffer. 0 or FRAME_E_NOMEM.
  */
 int frame_reader_keep(struct frame_reader *r);
+
+/*
+ * Disposes of the handles that no line claimed, when every line was given out
+ * and no part of one is left. For a side that is sent handles it never asked
+ * for. The other side must not: its handles may come before their line.
+ */
+void frame_reader_drop_unclaimed(struct frame_reader *r);
 
 /*
  * Takes handle `index` for the line given last; see the head of this file.

@@ -185,8 +185,7 @@ int message_stat_write(struct buffer *out, uint64_t id,
                        const struct message_segment *segment);
 /* `stats`: {"stats":{NAME:VALUE,...}} */
 int message_stats_write(struct buffer *out, uint64_t id,
-                        const struct message_counter *counters,
-                        unsigned count);
+                        const struct message_counter *counters, unsigned count);
 /* `log-level`: the level that was in force before. */
 int message_level_write(struct buffer *out, uint64_t id,
                         enum protocol_log_level previous);

@@ -64,6 +64,11 @@ bool test_broker_logged(const struct test_broker *broker, const char *text);
 /* Descriptors that the broker has open; -1 when the system does not tell. */
 int test_broker_descriptors(const struct test_broker *broker);
 
+/* The same once `only` is its only connection: those before go in their own
+ * time, the one that tried whether it serves among them. */
+struct raw;
+int test_broker_settle(const struct test_broker *broker, struct raw *only);
+
 /* Kills whatever brokers run and removes their folders; how many. */
 int test_broker_abandon_all(void);
 

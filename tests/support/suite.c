@@ -1,5 +1,6 @@
 #include "suite.h"
 
+#include "broker.h"
 #include "leak.h"
 #include "process.h"
 
@@ -32,6 +33,9 @@ bool suite_quick(void)
     return quick && *quick;
 }
 
+/* Ending the brokers may fail in its turn. */
+static bool failing;
+
 void suite_fail(const char *file, int line, const char *format, ...)
 {
     char text[1024];
@@ -43,6 +47,12 @@ void suite_fail(const char *file, int line, const char *format, ...)
         fprintf(stderr, "%s:%d: in a child: %s\n", file, line, text);
         fflush(stderr);
         test_exit(1);
+    }
+    /* In fork mode no teardown follows. */
+    if (!failing) {
+        failing = true;
+        test_broker_abandon_all();
+        failing = false;
     }
     ck_abort_msg("%s:%d: %s", file, line, text);
     abort(); /* ck_abort_msg does not return, but does not say so either */

@@ -1,0 +1,111 @@
+#include "hold.h"
+
+#include "json.h"
+#include "output.h"
+#include "report.h"
+#include "terminal.h"
+
+#include <errno.h>
+#include <string.h>
+
+const char *hold_access_name(int access)
+{
+    if (access == SEGB_COW)
+        return "cow";
+    return access == SEGB_RW ? "rw" : "ro";
+}
+
+int hold_create(segb_client *client, const struct arguments *arguments,
+                size_t size, bool fail_if_exists, segb_segment **segment,
+                int *status)
+{
+    segb_create_options options = {
+        .struct_size = sizeof(options),
+        .access = arguments->access,
+        .fail_if_exists = fail_if_exists,
+        .reserve = arguments->reserve,
+        .persist = arguments->persist,
+        .share_read = arguments->share_read,
+        .share_read_count = arguments->share_read_count,
+        .share_write = arguments->share_write,
+        .share_write_count = arguments->share_write_count};
+    int r = segb_create(client, arguments->name, size, &options, segment);
+
+    if (r != 0)
+        *status = report_code(arguments, r);
+    return r;
+}
+
+int hold_open(segb_client *client, const struct arguments *arguments,
+              int access, segb_segment **segment, int *status)
+{
+    segb_open_options options = {.struct_size = sizeof(options),
+                                 .access = arguments->access ? arguments->access
+                                                             : access,
+                                 .id = arguments->id};
+    int r = segb_open(client, arguments->name, &options, segment);
+
+    if (r != 0)
+        *status = report_code(arguments, r);
+    return r;
+}
+
+static void print_json(const struct arguments *arguments,
+                       const segb_segment *segment)
+{
+    struct json json = {0};
+
+    json_object_begin(&json, NULL);
+    json_number(&json, "segment", segb_id(segment));
+    json_string(&json, "name", arguments->name);
+    json_number(&json, "size", segb_size(segment));
+    json_number(&json, "mapped_size", segb_mapped_size(segment));
+    json_string(&json, "access", hold_access_name(segb_access(segment)));
+    json_bool(&json, "created", segb_created(segment) != 0);
+    json_object_end(&json);
+    json_print(&json);
+}
+
+static void note_ready(const struct arguments *arguments,
+                       const segb_segment *segment, bool returns)
+{
+    struct text size = {0};
+
+    text_add_size(&size, segb_size(segment));
+    report_note(
+        arguments, "segment %llu%s%s, %s, %s: ready, %s",
+        (unsigned long long)segb_id(segment), arguments->name ? ", " : "",
+        arguments->name ? arguments->name : "", size.bytes,
+        hold_access_name(segb_access(segment)),
+        returns ? "kept until it is removed" : "held until interrupted");
+    text_deinit(&size);
+}
+
+static int wait_for_end(segb_client *client, const struct arguments *arguments)
+{
+    for (;;) {
+        int r = terminal_hold(segb_client_fd(client));
+
+        if (r == TERMINAL_E_INTERRUPTED)
+            return STATUS_DONE;
+        if (r != 0)
+            return report_failure(arguments, "%s", strerror(errno));
+        r = segb_client_dispatch(client);
+        if (r != 0)
+            return report_code(arguments, r);
+    }
+}
+
+int hold_announce(segb_client *client, const struct arguments *arguments,
+                  segb_segment *segment, bool returns)
+{
+    /* First, so that whoever waits for the word may interrupt at once. */
+    terminal_catch_interrupts();
+    if (arguments->json)
+        print_json(arguments, segment);
+    else
+        note_ready(arguments, segment, returns);
+    if (output_error())
+        return report_stdout(arguments, output_error());
+    return returns ? STATUS_DONE : wait_for_end(client, arguments);
+}

@@ -1,0 +1,31 @@
+/*
+ * Getting a segment as the options say, and holding it: a name lives as long
+ * as somebody does.
+ */
+#ifndef SEGCTL_HOLD_H
+#define SEGCTL_HOLD_H
+
+#include "options.h"
+
+/* "ro", "rw" or "cow". */
+const char *hold_access_name(int access);
+
+/* Creates with the options' name, access, sharing and so on. 0 or negative;
+ * what went wrong has been said, `status` has the exit status. */
+int hold_create(segb_client *client, const struct arguments *arguments,
+                size_t size, bool fail_if_exists, segb_segment **segment,
+                int *status);
+
+/* Opens what the options name, with their access or else `access`. */
+int hold_open(segb_client *client, const struct arguments *arguments,
+              int access, segb_segment **segment, int *status);
+
+/*
+ * Tells that the segment is ready, on stderr or as JSON on stdout. Unless it
+ * `returns`, waits until interrupted (STATUS_DONE) or until the broker has
+ * gone.
+ */
+int hold_announce(segb_client *client, const struct arguments *arguments,
+                  segb_segment *segment, bool returns);
+
+#endif

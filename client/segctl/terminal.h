@@ -1,0 +1,60 @@
+/*
+ * The standard streams and the terminal behind them.
+ */
+#ifndef SEGCTL_TERMINAL_H
+#define SEGCTL_TERMINAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Both negative. */
+enum {
+    TERMINAL_E_FAILED = -1,     /* errno says why */
+    TERMINAL_E_INTERRUPTED = -2 /* the user asked to end */
+};
+
+/*
+ * Call first. Fills the places of standard streams that are closed, so that
+ * no socket gets one of their numbers and is taken for it; use of such a
+ * stream fails as before. Binary streams, the user's character set.
+ */
+void terminal_start(void);
+
+bool terminal_is_stderr(void);
+
+/* Columns of the terminal that stdout is; 0 when it is none. */
+unsigned terminal_width(void);
+
+/* Columns that a character takes: 0, 1 or 2. */
+unsigned terminal_character_width(uint32_t point);
+
+/* A clock for measuring, in nanoseconds. */
+uint64_t terminal_clock(void);
+
+/* ---- data ---- */
+
+/* Bytes left in stdin when it is a regular file, else 0. */
+uint64_t terminal_stdin_size(void);
+
+/* Bytes read, 0 at the end, or negative. */
+ptrdiff_t terminal_read(void *bytes, size_t size);
+
+/* Bytes written, at least 1, or TERMINAL_E_FAILED. */
+ptrdiff_t terminal_write(const void *bytes, size_t size);
+
+/* 0 or TERMINAL_E_FAILED. */
+int terminal_close_stdout(void);
+
+/* ---- ending by the user's wish ---- */
+
+/* From now on an interrupt (SIGINT, SIGTERM, SIGHUP; Ctrl-C) is only noted,
+ * for terminal_read and terminal_hold to return. Those that were ignored
+ * when the program began stay so. */
+void terminal_catch_interrupts(void);
+
+/* Waits until interrupted (TERMINAL_E_INTERRUPTED) or until `fd` is readable
+ * (0). */
+int terminal_hold(int fd);
+
+#endif

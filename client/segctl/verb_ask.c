@@ -1,0 +1,142 @@
+/*
+ * remove and ping, and what administrators tell the broker to do.
+ */
+#include "json.h"
+#include "output.h"
+#include "report.h"
+#include "terminal.h"
+#include "verbs.h"
+
+/* The end of a verb that has nothing to tell but its success. */
+static int done(const struct arguments *arguments, int r, const char *note)
+{
+    struct json json = {0};
+
+    if (r != 0)
+        return report_code(arguments, r);
+    if (!arguments->json) {
+        report_note(arguments, "%s", note);
+        return STATUS_DONE;
+    }
+    json_object_begin(&json, NULL);
+    json_bool(&json, "ok", true);
+    json_object_end(&json);
+    json_print(&json);
+    return STATUS_DONE;
+}
+
+int verb_remove(segb_client *client, const struct arguments *arguments)
+{
+    int r = segb_remove(client, arguments->name, arguments->id);
+
+    return done(arguments, r, "removed; who holds it keeps the memory");
+}
+
+int verb_reload(segb_client *client, const struct arguments *arguments)
+{
+    int status = done(arguments, segb_reload(client), "configuration reloaded");
+
+    /* The command line was right; it is the broker's files that are not. */
+    return status == STATUS_USAGE ? STATUS_FAILED : status;
+}
+
+int verb_log_level(segb_client *client, const struct arguments *arguments)
+{
+    return done(arguments, segb_log_level(client, arguments->level),
+                "log level set");
+}
+
+int verb_shutdown(segb_client *client, const struct arguments *arguments)
+{
+    return done(arguments, segb_shutdown(client), "the broker ends");
+}
+
+/* ---- ping ---- */
+
+struct times {
+    unsigned count;
+    uint64_t least, most, sum; /* nanoseconds */
+};
+
+static void add_time(struct times *times, uint64_t time)
+{
+    if (times->count == 0 || time < times->least)
+        times->least = time;
+    if (time > times->most)
+        times->most = time;
+    times->sum += time;
+    times->count++;
+}
+
+static double milliseconds(uint64_t nanoseconds)
+{
+    return (double)nanoseconds / 1e6;
+}
+
+static void print_time(const segb_broker *broker, uint64_t time)
+{
+    struct text line = {0};
+
+    text_add_safe(&line, broker->server);
+    text_adds(&line, " at ");
+    text_add_safe(&line, broker->socket);
+    text_addf(&line, ": time=%.3f ms\n", milliseconds(time));
+    output_text(&line);
+}
+
+static void print_times(const struct times *times)
+{
+    struct text line = {0};
+
+    if (times->count < 2)
+        return;
+    text_addf(&line, "%u answers: min/avg/max %.3f/%.3f/%.3f ms\n",
+              times->count, milliseconds(times->least),
+              milliseconds(times->sum / times->count),
+              milliseconds(times->most));
+    output_text(&line);
+}
+
+static void print_times_json(const struct times *times,
+                             const segb_broker *broker)
+{
+    struct json json = {0};
+
+    json_object_begin(&json, NULL);
+    json_string(&json, "server", broker->server);
+    json_string(&json, "socket", broker->socket);
+    json_number(&json, "count", times->count);
+    json_number(&json, "min_ns", times->least);
+    json_number(&json, "avg_ns", times->sum / times->count);
+    json_number(&json, "max_ns", times->most);
+    json_object_end(&json);
+    json_print(&json);
+}
+
+int verb_ping(segb_client *client, const struct arguments *arguments)
+{
+    unsigned count = arguments->count ? arguments->count : 1;
+    struct times times = {0};
+    segb_broker broker;
+    int r = segb_client_broker(client, &broker);
+
+    while (r == 0 && times.count < count && output_error() == 0) {
+        uint64_t start = terminal_clock();
+        uint64_t time;
+
+        r = segb_ping(client);
+        if (r != 0)
+            break;
+        time = terminal_clock() - start;
+        add_time(&times, time);
+        if (!arguments->json)
+            print_time(&broker, time);
+    }
+    if (r != 0)
+        return report_code(arguments, r);
+    if (arguments->json)
+        print_times_json(&times, &broker);
+    else
+        print_times(&times);
+    return STATUS_DONE;
+}

@@ -1,0 +1,88 @@
+/*
+ * The table of verbs, with their help.
+ */
+#include "verbs.h"
+
+const struct verb verbs[] = {
+    {"create", "[OPTION]... [NAME] SIZE", "make a segment and hold it",
+     "Make a zeroed segment of SIZE bytes, or open the one of that NAME with\n"
+     "its own size. Without NAME it is unnamed. NAME is in your own "
+     "namespace,\n"
+     "global/NAME is host-wide.\n"
+     "\n"
+     "A name lives as long as somebody holds the segment: create says when it\n"
+     "is ready and holds it until interrupted (Ctrl-C). With --persist it\n"
+     "returns at once, and the segment stays until 'segctl remove'.\n",
+     TAKES_JSON | TAKES_ACCESS | TAKES_MAKE | TAKES_IF_EXISTS,
+     OPERANDS_NAME_SIZE, verb_create},
+    {"open", "[OPTION]... NAME", "open a segment and hold it",
+     "Open a segment, ro unless told otherwise, say when it is ready and hold\n"
+     "it until interrupted (Ctrl-C).\n",
+     TAKES_JSON | TAKES_ID | TAKES_ACCESS, OPERANDS_TARGET, verb_open},
+    {"put", "[OPTION]... NAME", "make a segment of what stdin has",
+     "Make a segment, copy stdin into it, say when it is ready, and hold it\n"
+     "until interrupted (Ctrl-C). With --persist return at once. A name that\n"
+     "is taken is refused.\n"
+     "\n"
+     "The size is stdin's where it is a file, else --size; what stdin leaves\n"
+     "over stays zero. Then the name is there while stdin is still being "
+     "read.\n"
+     "Without either, all of stdin is read first.\n",
+     TAKES_JSON | TAKES_SIZE | TAKES_MAKE, OPERANDS_NAME, verb_put},
+    {"cat", "[OPTION]... NAME", "write a segment to stdout",
+     "Write the segment's bytes, as many as its creator asked for, to "
+     "stdout.\n",
+     TAKES_ID, OPERANDS_TARGET, verb_cat},
+    {"list", "[OPTION]... [PREFIX]", "the segments that you may see",
+     "List the segments that you may see, in the order of their creation, or\n"
+     "those whose names begin with PREFIX.\n"
+     "\n"
+     "STATE: named; persistent (named, and stays without holders); unnamed;\n"
+     "removed (its name is gone, grants remain); held (no grant remains, but\n"
+     "some process still has the memory). MAY: what you may open it for.\n",
+     TAKES_JSON, OPERANDS_PREFIX, verb_list},
+    {"info", "[OPTION]... [NAME]", "all about one segment, or the broker",
+     "Tell all about one segment; without NAME about the broker and what it\n"
+     "takes you for.\n",
+     TAKES_JSON | TAKES_ID, OPERANDS_ANY_TARGET, verb_info},
+    {"usage", "[OPTION]...", "quotas, and what is used of them",
+     "List the budgets that apply to you, what is used of them, and their\n"
+     "limits. SECTION is the one of the configuration that says so.\n",
+     TAKES_JSON | TAKES_ALL, OPERANDS_NONE, verb_usage},
+    {"remove", "[OPTION]... NAME", "take a segment's name away",
+     "Take the name away at once; who holds the segment keeps the memory. For\n"
+     "owners and administrators.\n",
+     TAKES_JSON | TAKES_ID, OPERANDS_TARGET, verb_remove},
+    {"exec", "[OPTION]... NAME -- CMD [ARG]...",
+     "run a command that inherits a segment",
+     "Run CMD with the segment as an open descriptor, 3 unless --fd says\n"
+     "otherwise, and end with its status. The segment is ro unless --access\n"
+     "says otherwise. CMD finds SEGBROKER_FD, SEGBROKER_SIZE and\n"
+     "SEGBROKER_NAME in its environment.\n"
+     "\n"
+     "Map the descriptor or use pread: its file offset is shared with others\n"
+     "that have the segment.\n",
+     TAKES_ID | TAKES_ACCESS | TAKES_FD, OPERANDS_COMMAND, verb_exec},
+    {"ping", "[OPTION]...", "ask whether the broker answers",
+     "Ask the broker for an answer and tell how long it took.\n",
+     TAKES_JSON | TAKES_COUNT, OPERANDS_NONE, verb_ping},
+    {"clients", "[OPTION]...", "who is connected (administrators)",
+     "List the connected clients. For administrators.\n", TAKES_JSON,
+     OPERANDS_NONE, verb_clients},
+    {"stats", "[OPTION]...", "the broker's counters (administrators)",
+     "Print the broker's counters. For administrators.\n", TAKES_JSON,
+     OPERANDS_NONE, verb_stats},
+    {"reload", "[OPTION]...", "read the configuration anew (administrators)",
+     "Make the broker read its configuration anew: all of it, or nothing when\n"
+     "something in it is wrong. For administrators.\n",
+     TAKES_JSON, OPERANDS_NONE, verb_reload},
+    {"log-level", "[OPTION]... LEVEL",
+     "how much the broker logs (administrators)",
+     "Set how much the broker logs: error, warning, info or debug. For\n"
+     "administrators.\n",
+     TAKES_JSON, OPERANDS_LEVEL, verb_log_level},
+    {"shutdown", "[OPTION]...", "end the broker (administrators)",
+     "End the broker. For administrators.\n", TAKES_JSON, OPERANDS_NONE,
+     verb_shutdown},
+    {0},
+};

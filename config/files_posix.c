@@ -1,0 +1,161 @@
+#include "files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int fail(const char **why, const char *sentence)
+{
+    *why = sentence;
+    return 1;
+}
+
+static int check_kind(int fd, const char **why)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) < 0)
+        return fail(why, strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return fail(why, "it is not a regular file");
+    if (status.st_size > FILES_SIZE_MAX)
+        return fail(why, "it is larger than 1 MiB");
+    return 0;
+}
+
+/* Reads to the end, or one byte more than is allowed. */
+static int read_all(int fd, char **text, size_t *size, const char **why)
+{
+    char *bytes = malloc(FILES_SIZE_MAX + 1);
+    size_t have = 0;
+    ssize_t n = 1;
+
+    if (!bytes)
+        return FILES_E_NOMEM;
+    while (n > 0 && have <= FILES_SIZE_MAX) {
+        n = read(fd, bytes + have, FILES_SIZE_MAX + 1 - have);
+        if (n < 0 && errno == EINTR)
+            n = 1;
+        else if (n > 0)
+            have += (size_t)n;
+    }
+    if (n == 0) {
+        *text = bytes;
+        *size = have;
+        return 0;
+    }
+    free(bytes);
+    return fail(why, n < 0 ? strerror(errno) : "it is larger than 1 MiB");
+}
+
+int files_read(const char *path, char **text, size_t *size, const char **why)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int r;
+
+    if (fd < 0)
+        return fail(why, strerror(errno));
+    r = check_kind(fd, why);
+    if (r == 0)
+        r = read_all(fd, text, size, why);
+    close(fd);
+    return r;
+}
+
+static int is_drop_in(const struct dirent *entry)
+{
+    size_t size = strlen(entry->d_name);
+
+    return entry->d_name[0] != '.' && size > strlen(".conf") &&
+           strcmp(entry->d_name + size - strlen(".conf"), ".conf") == 0;
+}
+
+static int in_byte_order(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static char *join(const char *folder, const char *name)
+{
+    size_t size = strlen(folder) + strlen(name) + 2;
+    char *path = malloc(size);
+
+    if (path)
+        snprintf(path, size, "%s/%s", folder, name);
+    return path;
+}
+
+static char *drop_in_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder, *result;
+
+    if (!slash)
+        return join(".", "conf.d");
+    folder = strndup(path, (size_t)(slash - path));
+    if (!folder)
+        return NULL;
+    result = join(folder, "conf.d");
+    free(folder);
+    return result;
+}
+
+void files_list_free(char **list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(list[i]);
+    free(list);
+}
+
+/* The entries' paths, as many as could be made. */
+static size_t make_paths(const char *folder, struct dirent **entries,
+                         size_t count, char **list)
+{
+    size_t made = 0;
+
+    while (list && made < count) {
+        list[made] = join(folder, entries[made]->d_name);
+        if (!list[made])
+            break;
+        made++;
+    }
+    return made;
+}
+
+int files_drop_ins(const char *path, char ***list, size_t *count,
+                   const char **why)
+{
+    char *folder = drop_in_folder(path);
+    struct dirent **entries;
+    char **paths;
+    size_t made;
+    int found;
+
+    if (!folder)
+        return FILES_E_NOMEM;
+    found = scandir(folder, &entries, is_drop_in, in_byte_order);
+    if (found < 0) {
+        free(folder);
+        *list = NULL;
+        *count = 0;
+        return errno == ENOENT ? 0 : fail(why, strerror(errno));
+    }
+    paths = malloc(((size_t)found + 1) * sizeof(*paths));
+    made = make_paths(folder, entries, (size_t)found, paths);
+    for (int i = 0; i < found; i++)
+        free(entries[i]);
+    free(entries);
+    free(folder);
+    if (!paths || made < (size_t)found) {
+        files_list_free(paths, made);
+        return FILES_E_NOMEM;
+    }
+    *list = paths;
+    *count = made;
+    return 0;
+}

@@ -1,0 +1,113 @@
+/*
+ * The words of the protocol, and what a segment may be called.
+ */
+#include "message.h"
+#include "utf8.h"
+
+#include <string.h>
+
+static const char *const OPS[PROTOCOL_OPS] = {
+    [PROTOCOL_HELLO] = "hello",         [PROTOCOL_CREATE] = "create",
+    [PROTOCOL_OPEN] = "open",           [PROTOCOL_RELEASE] = "release",
+    [PROTOCOL_REMOVE] = "remove",       [PROTOCOL_STAT] = "stat",
+    [PROTOCOL_LIST] = "list",           [PROTOCOL_USAGE] = "usage",
+    [PROTOCOL_PING] = "ping",           [PROTOCOL_STATS] = "stats",
+    [PROTOCOL_CLIENTS] = "clients",     [PROTOCOL_RELOAD] = "reload",
+    [PROTOCOL_LOG_LEVEL] = "log-level", [PROTOCOL_SHUTDOWN] = "shutdown"};
+
+static const char *const ERRORS[PROTOCOL_ERRORS] = {
+    [PROTOCOL_BAD_REQUEST] = "bad-request",
+    [PROTOCOL_UNSUPPORTED_VERSION] = "unsupported-version",
+    [PROTOCOL_UNKNOWN_OP] = "unknown-op",
+    [PROTOCOL_INVALID_ARGUMENT] = "invalid-argument",
+    [PROTOCOL_INVALID_NAME] = "invalid-name",
+    [PROTOCOL_NOT_FOUND] = "not-found",
+    [PROTOCOL_EXISTS] = "exists",
+    [PROTOCOL_ACCESS_DENIED] = "access-denied",
+    [PROTOCOL_QUOTA_EXCEEDED] = "quota-exceeded",
+    [PROTOCOL_NO_MEMORY] = "no-memory",
+    [PROTOCOL_FILE_EMPTY] = "file-empty",
+    [PROTOCOL_FILE_TOO_SMALL] = "file-too-small",
+    [PROTOCOL_FILE_FULL] = "file-full",
+    [PROTOCOL_TIMEOUT] = "timeout",
+    [PROTOCOL_TOO_MANY_HANDLES] = "too-many-handles",
+    [PROTOCOL_RATE_LIMITED] = "rate-limited",
+    [PROTOCOL_NOT_SUPPORTED] = "not-supported",
+    [PROTOCOL_BUSY] = "busy",
+    [PROTOCOL_SHUTTING_DOWN] = "shutting-down",
+    [PROTOCOL_INTERNAL] = "internal"};
+
+static const char *const ACCESSES[PROTOCOL_ACCESSES] = {
+    [PROTOCOL_RO] = "ro", [PROTOCOL_RW] = "rw", [PROTOCOL_COW] = "cow"};
+
+static const char *const STATES[PROTOCOL_STATES] = {
+    [PROTOCOL_NAMED] = "named",
+    [PROTOCOL_UNNAMED] = "unnamed",
+    [PROTOCOL_REMOVED] = "removed",
+    [PROTOCOL_HELD] = "held"};
+
+static const char *const LEVELS[PROTOCOL_LOG_LEVELS] = {
+    [PROTOCOL_LOG_ERROR] = "error",
+    [PROTOCOL_LOG_WARNING] = "warning",
+    [PROTOCOL_LOG_INFO] = "info",
+    [PROTOCOL_LOG_DEBUG] = "debug"};
+
+const char *message_op_name(enum protocol_op op)
+{
+    return OPS[op];
+}
+
+const char *message_error_name(enum protocol_error error)
+{
+    return ERRORS[error];
+}
+
+const char *message_access_name(enum protocol_access access)
+{
+    return ACCESSES[access];
+}
+
+const char *message_state_name(enum protocol_state state)
+{
+    return STATES[state];
+}
+
+const char *message_level_name(enum protocol_log_level level)
+{
+    return LEVELS[level];
+}
+
+int message_level_parse(const char *name, enum protocol_log_level *level)
+{
+    for (int i = 0; i < PROTOCOL_LOG_LEVELS; i++)
+        if (strcmp(LEVELS[i], name) == 0) {
+            *level = (enum protocol_log_level)i;
+            return 0;
+        }
+    return -1;
+}
+
+const char *message_name_problem(const char *name, size_t size)
+{
+    if (size == 0)
+        return "a name has at least one byte";
+    if (size > PROTOCOL_NAME_MAX)
+        return "a name has at most 200 bytes";
+    if (!utf8_valid(name, size))
+        return "a name is valid UTF-8";
+    for (size_t i = 0; i < size; i++) {
+        unsigned char byte = (unsigned char)name[i];
+
+        if (byte < 0x20 || byte == 0x7f)
+            return "a name has no control characters";
+        /* U+0080 to U+009F are control characters too. */
+        if (byte == 0xc2 && (unsigned char)name[i + 1] < 0xa0)
+            return "a name has no control characters";
+        if (byte == '\\')
+            return "a name has no backslash";
+    }
+    if (size == strlen(PROTOCOL_GLOBAL_PREFIX) &&
+        memcmp(name, PROTOCOL_GLOBAL_PREFIX, size) == 0)
+        return "something must follow global/";
+    return NULL;
+}

@@ -1,0 +1,470 @@
+/*
+ * The writer: every line that leaves a broker or a client. It knows its
+ * fields, so it needs no tree; integers and strings are all there is.
+ */
+#include "message.h"
+
+#include <string.h>
+
+/* A line being written. The first failure stays; what follows is ignored. */
+struct writer {
+    struct buffer *out;
+    size_t start;
+    int failure;
+    bool comma; /* the next field follows another */
+};
+
+static struct writer begin(struct buffer *out)
+{
+    return (struct writer){.out = out, .start = out->size};
+}
+
+static void put(struct writer *w, const char *bytes, size_t size)
+{
+    if (w->failure == 0)
+        w->failure = buffer_add(w->out, bytes, size);
+}
+
+static void put_text(struct writer *w, const char *text)
+{
+    put(w, text, strlen(text));
+}
+
+static void put_integer(struct writer *w, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    put(w, digits + at, sizeof(digits) - at);
+}
+
+static void put_escape(struct writer *w, unsigned char byte)
+{
+    static const char hex[] = "0123456789abcdef";
+    char escape[6] = {'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]};
+
+    if (byte == '"' || byte == '\\') {
+        escape[1] = (char)byte;
+        put(w, escape, 2);
+    } else {
+        put(w, escape, sizeof(escape));
+    }
+}
+
+static void put_string(struct writer *w, const char *text)
+{
+    const char *from = text;
+
+    put(w, "\"", 1);
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
+
+        if (byte >= 0x20 && byte != '"' && byte != '\\')
+            continue;
+        put(w, from, (size_t)(text - from));
+        put_escape(w, byte);
+        from = text + 1;
+    }
+    put(w, from, (size_t)(text - from));
+    put(w, "\"", 1);
+}
+
+static void put_key(struct writer *w, const char *key)
+{
+    if (w->comma)
+        put(w, ",", 1);
+    w->comma = true;
+    put(w, "\"", 1);
+    put_text(w, key);
+    put(w, "\":", 2);
+}
+
+static void field_integer(struct writer *w, const char *key, uint64_t value)
+{
+    put_key(w, key);
+    put_integer(w, value);
+}
+
+static void field_string(struct writer *w, const char *key, const char *text)
+{
+    put_key(w, key);
+    if (text)
+        put_string(w, text);
+    else
+        put_text(w, "null");
+}
+
+static void field_bool(struct writer *w, const char *key, bool value)
+{
+    put_key(w, key);
+    put_text(w, value ? "true" : "false");
+}
+
+static void open_brace(struct writer *w, char brace)
+{
+    put(w, &brace, 1);
+    w->comma = false;
+}
+
+static void close_brace(struct writer *w, char brace)
+{
+    put(w, &brace, 1);
+    w->comma = true;
+}
+
+static void field_strings(struct writer *w, const char *key,
+                          const char *const *items, unsigned count)
+{
+    put_key(w, key);
+    open_brace(w, '[');
+    for (unsigned i = 0; i < count; i++) {
+        if (i > 0)
+            put(w, ",", 1);
+        put_string(w, items[i]);
+    }
+    close_brace(w, ']');
+}
+
+/* All or nothing. */
+static int finish(struct writer *w)
+{
+    if (w->failure != 0)
+        buffer_truncate(w->out, w->start);
+    return w->failure;
+}
+
+static int end_line(struct writer *w)
+{
+    put(w, "}\n", 2);
+    return finish(w);
+}
+
+/* ---- requests ---- */
+
+static void write_target(struct writer *w, const struct message_target *target)
+{
+    if (target->name)
+        field_string(w, "name", target->name);
+    else
+        field_integer(w, "segment", target->segment);
+}
+
+static void write_page(struct writer *w, const struct message_page *page)
+{
+    field_integer(w, "after", page->after);
+    field_integer(w, "limit", page->limit);
+}
+
+static void write_share(struct writer *w, const struct message_share *share)
+{
+    if (share->read_count == 0 && share->write_count == 0)
+        return;
+    put_key(w, "share");
+    open_brace(w, '{');
+    field_strings(w, "read", share->read, share->read_count);
+    field_strings(w, "write", share->write, share->write_count);
+    close_brace(w, '}');
+}
+
+static void write_create(struct writer *w, const struct message_create *create)
+{
+    if (create->name)
+        field_string(w, "name", create->name);
+    field_integer(w, "size", create->size);
+    field_string(w, "access", message_access_name(create->access));
+    field_string(w, "if_exists", create->fail_if_exists ? "fail" : "open");
+    field_bool(w, "commit", create->commit);
+    field_bool(w, "persist", create->persist);
+    write_share(w, &create->share);
+}
+
+static void write_body(struct writer *w, const struct message_request *request)
+{
+    switch (request->op) {
+    case PROTOCOL_HELLO:
+        field_integer(w, "version", request->hello.version);
+        if (request->hello.client)
+            field_string(w, "client", request->hello.client);
+        break;
+    case PROTOCOL_CREATE:
+        write_create(w, &request->create);
+        break;
+    case PROTOCOL_OPEN:
+        write_target(w, &request->open.target);
+        field_string(w, "access", message_access_name(request->open.access));
+        break;
+    case PROTOCOL_RELEASE:
+        field_integer(w, "grant", request->release);
+        break;
+    case PROTOCOL_REMOVE:
+        write_target(w, &request->remove);
+        break;
+    case PROTOCOL_STAT:
+        write_target(w, &request->stat);
+        break;
+    case PROTOCOL_LIST:
+        if (request->list.prefix)
+            field_string(w, "prefix", request->list.prefix);
+        write_page(w, &request->list.page);
+        break;
+    case PROTOCOL_USAGE:
+        field_bool(w, "all", request->usage.all);
+        write_page(w, &request->usage.page);
+        break;
+    case PROTOCOL_CLIENTS:
+        write_page(w, &request->clients);
+        break;
+    case PROTOCOL_LOG_LEVEL:
+        field_string(w, "level", message_level_name(request->log_level));
+        break;
+    case PROTOCOL_PING:
+    case PROTOCOL_STATS:
+    case PROTOCOL_RELOAD:
+    case PROTOCOL_SHUTDOWN:
+    case PROTOCOL_OPS:
+        break;
+    }
+}
+
+int message_request_write(struct buffer *out,
+                          const struct message_request *request)
+{
+    struct writer w = begin(out);
+
+    open_brace(&w, '{');
+    field_integer(&w, "id", request->id);
+    field_string(&w, "op", message_op_name(request->op));
+    write_body(&w, request);
+    return end_line(&w);
+}
+
+/* ---- replies ---- */
+
+static struct writer begin_ok(struct buffer *out, uint64_t id)
+{
+    struct writer w = begin(out);
+
+    open_brace(&w, '{');
+    field_integer(&w, "id", id);
+    field_bool(&w, "ok", true);
+    return w;
+}
+
+int message_ok_write(struct buffer *out, uint64_t id)
+{
+    struct writer w = begin_ok(out, id);
+
+    return end_line(&w);
+}
+
+int message_welcome_write(struct buffer *out, uint64_t id,
+                          const struct message_welcome *welcome)
+{
+    struct writer w = begin_ok(out, id);
+
+    field_integer(&w, "version", welcome->version);
+    field_string(&w, "server", welcome->server);
+    field_string(&w, "you", welcome->you);
+    field_bool(&w, "administrator", welcome->administrator);
+    field_strings(&w, "features", welcome->features, welcome->feature_count);
+    put_key(&w, "limits");
+    open_brace(&w, '{');
+    field_integer(&w, "line", PROTOCOL_LINE_MAX);
+    field_integer(&w, "handles", PROTOCOL_HANDLES_MAX);
+    close_brace(&w, '}');
+    return end_line(&w);
+}
+
+int message_grant_write(struct buffer *out, uint64_t id,
+                        const struct message_grant *grant)
+{
+    struct writer w = begin_ok(out, id);
+
+    field_integer(&w, "grant", grant->grant);
+    field_integer(&w, "segment", grant->segment);
+    field_bool(&w, "created", grant->created);
+    field_integer(&w, "size", grant->size);
+    field_integer(&w, "mapped_size", grant->mapped_size);
+    field_string(&w, "access", message_access_name(grant->access));
+    put_key(&w, "handles");
+    open_brace(&w, '{');
+    field_integer(&w, "memory", grant->memory);
+    close_brace(&w, '}');
+    return end_line(&w);
+}
+
+static const char *may_word(const struct message_segment *segment)
+{
+    if (segment->may_write)
+        return "rw";
+    return segment->may_read ? "ro" : "none";
+}
+
+static void write_segment(struct writer *w,
+                          const struct message_segment *segment)
+{
+    open_brace(w, '{');
+    field_integer(w, "segment", segment->segment);
+    field_string(w, "name", segment->name);
+    field_string(w, "owner", segment->owner);
+    field_integer(w, "size", segment->size);
+    field_integer(w, "mapped_size", segment->mapped_size);
+    field_string(w, "state", message_state_name(segment->state));
+    field_string(w, "may", may_word(segment));
+    field_bool(w, "commit", segment->commit);
+    field_bool(w, "persist", segment->persist);
+    field_integer(w, "grants", segment->grants);
+    field_integer(w, "created_at", segment->created_at);
+    close_brace(w, '}');
+}
+
+int message_stat_write(struct buffer *out, uint64_t id,
+                       const struct message_segment *segment)
+{
+    struct writer w = begin_ok(out, id);
+
+    put_key(&w, "segment");
+    write_segment(&w, segment);
+    return end_line(&w);
+}
+
+int message_stats_write(struct buffer *out, uint64_t id,
+                        const struct message_counter *counters, unsigned count)
+{
+    struct writer w = begin_ok(out, id);
+
+    put_key(&w, "stats");
+    open_brace(&w, '{');
+    for (unsigned i = 0; i < count; i++)
+        field_integer(&w, counters[i].name, counters[i].value);
+    close_brace(&w, '}');
+    return end_line(&w);
+}
+
+int message_level_write(struct buffer *out, uint64_t id,
+                        enum protocol_log_level previous)
+{
+    struct writer w = begin_ok(out, id);
+
+    field_string(&w, "previous", message_level_name(previous));
+    return end_line(&w);
+}
+
+int message_error_write(struct buffer *out,
+                        const struct message_problem *problem,
+                        const struct message_budget *detail)
+{
+    struct writer w = begin(out);
+
+    open_brace(&w, '{');
+    if (problem->has_id)
+        field_integer(&w, "id", problem->id);
+    else
+        field_string(&w, "id", NULL);
+    field_bool(&w, "ok", false);
+    field_string(&w, "error", message_error_name(problem->error));
+    field_string(&w, "message", problem->text);
+    if (detail) {
+        put_key(&w, "detail");
+        open_brace(&w, '{');
+        field_string(&w, "section", detail->section);
+        field_string(&w, "budget", detail->budget);
+        field_integer(&w, "used", detail->used);
+        field_integer(&w, "limit", detail->limit);
+        field_integer(&w, "asked", detail->asked);
+        close_brace(&w, '}');
+    }
+    return end_line(&w);
+}
+
+/* ---- pages ---- */
+
+/* Room for `],"next":N}` and the newline. */
+enum { PAGE_END_MAX = 40 };
+
+int message_page_begin(struct message_pager *pager, struct buffer *out,
+                       uint64_t id, enum protocol_op op)
+{
+    struct writer w = begin_ok(out, id);
+
+    *pager = (struct message_pager){.out = out, .start = w.start};
+    put_key(&w, op == PROTOCOL_LIST ? "segments" : message_op_name(op));
+    open_brace(&w, '[');
+    return finish(&w);
+}
+
+static struct writer begin_row(const struct message_pager *pager)
+{
+    struct writer w = begin(pager->out);
+
+    if (pager->rows > 0)
+        put(&w, ",", 1);
+    return w;
+}
+
+static int end_row(struct message_pager *pager, struct writer *w)
+{
+    size_t size = pager->out->size - pager->start;
+
+    if (w->failure == 0 && size > PROTOCOL_LINE_MAX - PAGE_END_MAX)
+        w->failure = BUFFER_E_FULL;
+    if (w->failure == 0)
+        pager->rows++;
+    return finish(w);
+}
+
+int message_page_add_segment(struct message_pager *pager,
+                             const struct message_segment *segment)
+{
+    struct writer w = begin_row(pager);
+
+    write_segment(&w, segment);
+    return end_row(pager, &w);
+}
+
+int message_page_add_budget(struct message_pager *pager,
+                            const struct message_budget *budget)
+{
+    struct writer w = begin_row(pager);
+
+    open_brace(&w, '{');
+    field_string(&w, "section", budget->section);
+    field_string(&w, "budget", budget->budget);
+    field_integer(&w, "used", budget->used);
+    if (budget->limit != MESSAGE_NONE)
+        field_integer(&w, "limit", budget->limit);
+    close_brace(&w, '}');
+    return end_row(pager, &w);
+}
+
+int message_page_add_client(struct message_pager *pager,
+                            const struct message_client *client)
+{
+    struct writer w = begin_row(pager);
+
+    open_brace(&w, '{');
+    field_integer(&w, "client", client->client);
+    field_integer(&w, "pid", client->pid);
+    field_string(&w, "user", client->user);
+    field_string(&w, "name", client->name);
+    field_integer(&w, "grants", client->grants);
+    field_integer(&w, "requests", client->requests);
+    field_integer(&w, "connected_at", client->connected_at);
+    close_brace(&w, '}');
+    return end_row(pager, &w);
+}
+
+int message_page_end(struct message_pager *pager, uint64_t next)
+{
+    struct writer w = begin(pager->out);
+
+    w.start = pager->start;
+    close_brace(&w, ']');
+    if (next > 0)
+        field_integer(&w, "next", next);
+    return end_line(&w);
+}

@@ -1,0 +1,236 @@
+"""A segbroker client in Python, written from protocol/PROTOCOL.md alone.
+
+It needs nothing but the standard library. Two rules do all the work:
+
+* a request and a reply are each one line of JSON, and `id` tells which belong
+  together;
+* handles come beside the bytes, one batch a message. A reply names its handle
+  by its index in a batch, and index 0 opens the next batch.
+"""
+
+import array
+import collections
+import json
+import mmap
+import os
+import select
+import socket
+
+LINE_MAX = 65536
+HANDLES_MAX = 253
+TIMEOUT = 20  # seconds
+
+
+class Refused(Exception):
+    """The broker's answer is an error: `error` is its name."""
+
+    def __init__(self, reply):
+        super().__init__(f"{reply['error']}: {reply.get('message')}")
+        self.error = reply["error"]
+        self.message = reply.get("message")
+        self.detail = reply.get("detail")
+
+
+class HandleLost(Exception):
+    """The reply came, but not its handle: this process has no room for one.
+    `grant` should be released."""
+
+    def __init__(self, grant):
+        super().__init__("handle lost on the way")
+        self.grant = grant
+
+
+class Gone(Exception):
+    """The broker has ended the connection."""
+
+
+class Segment:
+    """A granted segment: its facts and its descriptor."""
+
+    def __init__(self, client, reply, handle):
+        self.client = client
+        self.handle = handle
+        self.grant = reply["grant"]
+        self.id = reply["segment"]
+        self.created = reply["created"]
+        self.size = reply["size"]
+        self.mapped_size = reply["mapped_size"]
+        self.access = reply["access"]
+
+    def map(self):
+        """A view of the whole segment, as its access allows."""
+        access = {"ro": mmap.ACCESS_READ, "rw": mmap.ACCESS_WRITE,
+                  "cow": mmap.ACCESS_COPY}[self.access]
+        return mmap.mmap(self.handle, self.mapped_size, access=access)
+
+    def close(self):
+        """Closes the descriptor; the grant stays."""
+        if self.handle is not None:
+            os.close(self.handle)
+            self.handle = None
+
+    def release(self):
+        """Closes the descriptor and gives the grant back."""
+        self.close()
+        self.client.call("release", grant=self.grant)
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, path, name="python/1"):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(TIMEOUT)
+        self.socket.connect(path)
+        self.received = bytearray()
+        self.batches = collections.deque()
+        self.batch = []
+        self.last_id = 0
+        self.early = {}
+        if name is not None:
+            self.welcome = self.call("hello", version=1, client=name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_unused):
+        self.close()
+
+    def close(self):
+        self.socket.close()
+        for batch in [self.batch, *self.batches]:
+            for handle in batch:
+                if handle is not None:
+                    os.close(handle)
+        self.batch = []
+        self.batches.clear()
+
+    # ---- lines ----
+
+    def send_bytes(self, data):
+        """Sends, and reads meanwhile: the broker takes no more requests from
+        a client whose replies pile up."""
+        while data:
+            readable, writable, _ = select.select(
+                [self.socket], [self.socket], [], TIMEOUT)
+            if readable:
+                self.receive()
+            if writable:
+                data = data[self.socket.send(data):]
+            if not readable and not writable:
+                raise TimeoutError()
+
+    def receive(self):
+        data, handles, _flags, _address = socket.recv_fds(
+            self.socket, LINE_MAX, HANDLES_MAX)
+        if handles:
+            self.batches.append(list(handles))
+        if not data:
+            raise Gone()
+        self.received += data
+
+    def read_line(self):
+        while True:
+            line, newline, rest = self.received.partition(b"\n")
+            if newline:
+                self.received = rest
+                return bytes(line)
+            self.receive()
+
+    def claim(self, index):
+        """The handle that the line just read names, or None when lost."""
+        if index == 0:
+            for handle in self.batch:
+                if handle is not None:
+                    os.close(handle)
+            self.batch = self.batches.popleft() if self.batches else []
+        if index >= len(self.batch):
+            return None
+        handle, self.batch[index] = self.batch[index], None
+        return handle
+
+    def read_reply(self):
+        """The next reply and its handle. Handles are claimed in the order of
+        the lines, whoever asked."""
+        reply = json.loads(self.read_line())
+        handle = None
+        if "handles" in reply:
+            handle = self.claim(reply["handles"]["memory"])
+        return reply, handle
+
+    # ---- requests ----
+
+    def compose(self, op, **fields):
+        """A request's id and its line."""
+        self.last_id += 1
+        request = {"id": self.last_id, "op": op, **fields}
+        line = json.dumps(request, ensure_ascii=False).encode() + b"\n"
+        return self.last_id, line
+
+    def send(self, op, **fields):
+        """Sends a request and returns its id, without waiting."""
+        return self.send_all([(op, fields)])[0]
+
+    def send_all(self, requests):
+        """Sends many (op, fields) at once and returns their ids."""
+        composed = [self.compose(op, **fields) for op, fields in requests]
+        self.send_bytes(b"".join(line for _id, line in composed))
+        return [request_id for request_id, _line in composed]
+
+    def wait(self, request_id):
+        """The reply to a request, and its handle; raises Refused."""
+        while request_id not in self.early:
+            reply, handle = self.read_reply()
+            self.early[reply["id"]] = reply, handle
+        reply, handle = self.early.pop(request_id)
+        if not reply["ok"]:
+            raise Refused(reply)
+        return reply, handle
+
+    def call(self, op, **fields):
+        return self.wait(self.send(op, **fields))[0]
+
+    def wait_segment(self, request_id):
+        reply, handle = self.wait(request_id)
+        if handle is None:
+            raise HandleLost(reply["grant"])
+        return Segment(self, reply, handle)
+
+    def create(self, size, **fields):
+        return self.wait_segment(self.send("create", size=size, **fields))
+
+    def open(self, name=None, **fields):
+        if name is not None:
+            fields["name"] = name
+        return self.wait_segment(self.send("open", **fields))
+
+    def remove(self, name):
+        self.call("remove", name=name)
+
+    def stat(self, **target):
+        return self.call("stat", **target)["segment"]
+
+    def pages(self, op, key, **fields):
+        """All rows of list, usage or clients, page by page."""
+        after = 0
+        while after is not None:
+            reply = self.call(op, after=after, **fields)
+            yield from reply[key]
+            after = reply.get("next")
+
+    def list(self, **fields):
+        return list(self.pages("list", "segments", **fields))
+
+    def usage(self, **fields):
+        return list(self.pages("usage", "usage", **fields))
+
+    def used(self, budget):
+        """What the host has used of a budget."""
+        return sum(row["used"] for row in self.usage()
+                   if (row["section"], row["budget"]) == ("total", budget))
+
+    def send_with_handles(self, data, handles):
+        """What no request wants: bytes with descriptors along."""
+        rights = array.array("i", handles)
+        self.socket.sendmsg(
+            [data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])

@@ -1,0 +1,383 @@
+#!/usr/bin/env python3
+"""The protocol as a stranger sees it: a client in another language, and the
+recorded exchanges of protocol/vectors/ replayed against the real broker."""
+
+import contextlib
+import json
+import mmap
+import os
+import pathlib
+import re
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from python_client import Client, Gone, HandleLost, Refused  # noqa: E402
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BUILD") or TOP / "build")
+CONFIG = "[default]\nbytes = 64MiB\nsegment_bytes = 32MiB\n"
+# One segment cannot be larger, whatever goes wrong.
+FILE_SIZE = 1 << 30
+
+
+def limit_file_size():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE, FILE_SIZE))
+
+
+class Broker:
+    """A private broker in a temporary folder."""
+
+    def __init__(self, config=CONFIG):
+        self.folder = tempfile.mkdtemp(prefix="p-")
+        self.socket = os.path.join(self.folder, "run", "broker.sock")
+        path = os.path.join(self.folder, "segbroker.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(config)
+        self.log = os.path.join(self.folder, "log")
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [BUILD / "segbrokerd", "--config", path, "--runtime-dir",
+                 os.path.dirname(self.socket)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=limit_file_size)
+        self.wait()
+
+    def wait(self):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(OSError), socket.socket(
+                    socket.AF_UNIX) as probe:
+                probe.connect(self.socket)
+                return
+            time.sleep(0.005)
+        raise AssertionError(f"no broker: {self.read_log()}")
+
+    def read_log(self):
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, _error, _trace):
+        self.process.terminate()
+        try:
+            status = self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
+        log = self.read_log()
+        shutil.rmtree(self.folder)
+        if kind is None:
+            assert status == 0, f"the broker ended with {status}:\n{log}"
+
+
+def until(condition, seconds=5):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.005)
+    return condition()
+
+
+@contextlib.contextmanager
+def refused(error):
+    try:
+        yield
+    except Refused as refusal:
+        assert refusal.error == error, f"{refusal} instead of {error}"
+        return
+    raise AssertionError(f"not refused with {error}")
+
+
+# ---- the client ----
+
+def test_says_hello(broker):
+    with Client(broker.socket) as client:
+        welcome = client.welcome
+        assert welcome["version"] == 1
+        assert welcome["server"].startswith("segbroker/")
+        assert welcome["you"].startswith("user:")
+        assert welcome["administrator"] is True
+        assert isinstance(welcome["features"], list)
+        assert welcome["limits"] == {"line": 65536, "handles": 253}
+
+
+def test_creates_opens_maps_writes_reads_and_releases(broker):
+    with Client(broker.socket) as writer, Client(broker.socket) as reader:
+        made = writer.create(100000, name="frames")
+        assert made.created and made.access == "rw"
+        assert made.mapped_size % mmap.PAGESIZE == 0
+        with made.map() as memory:
+            assert memory[:] == bytes(made.mapped_size)
+            memory[0:5] = b"hello"
+            opened = reader.open("frames")
+            assert opened.id == made.id and opened.size == 100000
+            assert opened.access == "ro" and not opened.created
+            with opened.map() as view:
+                assert view[0:5] == b"hello"
+                memory[99999] = 7
+                assert view[99999] == 7
+        opened.release()
+        made.release()
+        with refused("not-found"):
+            reader.open("frames")
+        assert writer.list() == []
+        assert writer.used("bytes") == 0
+
+
+def test_read_only_handle_cannot_be_mapped_for_writing(broker):
+    with Client(broker.socket) as client:
+        segment = client.create(4096, access="ro")
+        try:
+            mmap.mmap(segment.handle, 4096, access=mmap.ACCESS_WRITE)
+            raise AssertionError("mapped for writing")
+        except PermissionError:
+            pass
+        segment.release()
+
+
+def test_copy_on_write_stays_private(broker):
+    with Client(broker.socket) as client:
+        made = client.create(4096, name="a")
+        copy = client.open("a", access="cow")
+        with made.map() as memory, copy.map() as view:
+            memory[0] = 1
+            assert view[0] == 1
+            view[0] = 2
+            assert memory[0] == 1
+        copy.release()
+        made.release()
+
+
+def test_unnamed_segment_is_opened_by_id(broker):
+    with Client(broker.socket) as client:
+        made = client.create(4096)
+        again = client.open(segment=made.id, access="rw")
+        assert os.fstat(again.handle).st_ino == os.fstat(made.handle).st_ino
+        record = client.stat(segment=made.id)
+        assert record["name"] is None and record["state"] == "unnamed"
+        assert record["grants"] == 2 and record["may"] == "rw"
+        again.release()
+        made.release()
+
+
+def test_listing_is_paged(broker):
+    with Client(broker.socket) as client:
+        segments = [client.create(1, name=f"p/{i}") for i in range(25)]
+        assert len(client.list(limit=4)) == 25
+        names = [row["name"] for row in client.list(prefix="p/1", limit=3)]
+        assert names == ["p/1"] + [f"p/{i}" for i in range(10, 20)]
+        for segment in segments:
+            segment.release()
+
+
+def test_refusal_tells_budget_and_figures(broker):
+    with Client(broker.socket) as client:
+        held = [client.create(32 << 20, commit=False) for _ in range(2)]
+        try:
+            client.create(4096)
+            raise AssertionError("not refused")
+        except Refused as refusal:
+            assert refusal.error == "quota-exceeded"
+            assert refusal.detail["budget"] == "bytes"
+            assert refusal.detail["used"] == 64 << 20
+            assert refusal.detail["limit"] == 64 << 20
+            assert refusal.detail["asked"] == 4096
+            assert refusal.detail["section"]
+        for segment in held:
+            segment.release()
+
+
+def test_pipelined_handles_are_the_right_ones(broker):
+    with Client(broker.socket) as client:
+        made = [client.create(4096, name=str(i)) for i in range(10)]
+        inodes = [os.fstat(segment.handle).st_ino for segment in made]
+        ids = client.send_all([("open", {"name": str(i * 7 % 10)})
+                               for i in range(600)])
+        batches = 0
+        for i, request_id in enumerate(ids):
+            reply, handle = client.wait(request_id)
+            assert os.fstat(handle).st_ino == inodes[i * 7 % 10]
+            batches += reply["handles"]["memory"] == 0
+            os.close(handle)
+        assert 600 / 253 <= batches <= 300, batches
+        # Every one was claimed: nothing is left over for later replies.
+        assert not client.batches and not any(client.batch)
+        for segment in made:
+            segment.close()
+
+
+def test_errors_between_pipelined_requests_take_no_handles(broker):
+    with Client(broker.socket) as client:
+        made = client.create(4096, name="a")
+        ids = client.send_all([("open", {"name": "a" if i % 3 else "missing"})
+                               for i in range(60)])
+        for i, request_id in enumerate(ids):
+            if i % 3 == 0:
+                with refused("not-found"):
+                    client.wait(request_id)
+                continue
+            segment = client.wait_segment(request_id)
+            assert segment.id == made.id
+            segment.close()
+        made.close()
+
+
+def test_lost_handle_is_told_and_the_next_one_is_right(broker):
+    with Client(broker.socket) as client:
+        first = client.create(4096, name="first")
+        second = client.create(4096, name="second")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+        try:
+            grant = None
+            client.open("first")
+        except HandleLost as lost:
+            grant = lost.grant
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert grant is not None
+        client.call("release", grant=grant)
+        again = client.open("second")
+        assert os.fstat(again.handle).st_ino == \
+            os.fstat(second.handle).st_ino
+        for segment in (again, second, first):
+            segment.close()
+
+
+def test_descriptors_sent_along_are_ignored(broker):
+    with Client(broker.socket) as client:
+        line = b'{"id":900,"op":"ping"}\n'
+        client.send_with_handles(line, [0, 1, 2])
+        assert client.wait(900)[0]["ok"]
+
+
+def test_unfinished_line_waits_and_malformed_one_ends(broker):
+    with Client(broker.socket) as client:
+        client.send_bytes(b'{"id":900,"op":"pi')
+        client.send_bytes(b'ng"}\n')
+        assert client.wait(900)[0]["ok"]
+        client.send_bytes(b"nonsense\n")
+        reply, _handle = client.read_reply()
+        assert reply["id"] is None and reply["error"] == "bad-request"
+        try:
+            client.read_line()
+            raise AssertionError("the connection goes on")
+        except Gone:
+            pass
+
+
+def test_disconnect_gives_everything_back(broker):
+    with Client(broker.socket) as client:
+        with Client(broker.socket) as other:
+            other.create(1 << 20, name="a").close()
+            assert client.used("bytes") == 1 << 20
+        assert until(lambda: client.used("bytes") == 0)
+        assert until(lambda: client.used("grants") == 0)
+
+
+# ---- recorded exchanges ----
+
+PLACEHOLDERS = {
+    "<int>": lambda value: isinstance(value, int) and
+    not isinstance(value, bool),
+    "<str>": lambda value: isinstance(value, str),
+    "<any>": lambda value: True,
+}
+
+
+def differences(expected, actual, path="reply"):
+    """Where a reply is not as recorded."""
+    if isinstance(expected, str) and expected in PLACEHOLDERS:
+        if not PLACEHOLDERS[expected](actual):
+            yield f"{path} is {actual!r}, expected {expected}"
+    elif isinstance(expected, dict) and isinstance(actual, dict):
+        for key in expected.keys() | actual.keys():
+            if key not in actual:
+                yield f"{path}.{key} is missing"
+            elif key not in expected:
+                yield f"{path}.{key} was not recorded: {actual[key]!r}"
+            else:
+                yield from differences(expected[key], actual[key],
+                                       f"{path}.{key}")
+    elif isinstance(expected, list) and isinstance(actual, list):
+        if len(expected) != len(actual):
+            yield f"{path} has {len(actual)} items, expected {len(expected)}"
+        for i, (one, other) in enumerate(zip(expected, actual)):
+            yield from differences(one, other, f"{path}[{i}]")
+    elif type(expected) is not type(actual) or expected != actual:
+        yield f"{path} is {actual!r}, expected {expected!r}"
+
+
+def replay(path):
+    """Plays one file against a fresh broker, on one connection."""
+    with Broker() as broker, Client(broker.socket, name=None) as client:
+        text = path.read_text(encoding="utf-8")
+        for number, line in enumerate(text.split("\n"), 1):
+            place = f"{path.name}:{number}"
+            if line.startswith("> "):
+                client.send_bytes(line[2:].encode() + b"\n")
+            elif line.startswith("< "):
+                reply, handle = client.read_reply()
+                if handle is not None:
+                    os.close(handle)
+                wrong = list(differences(json.loads(line[2:]), reply))
+                assert not wrong, f"{place}: {'; '.join(wrong)}: {reply}"
+            else:
+                assert not line or line.startswith("#"), \
+                    f"{place}: neither request, reply nor comment"
+
+
+def vectors():
+    folder = TOP / "protocol" / "vectors"
+    return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+# ---- the runner ----
+
+def run_one(name, test):
+    before = len(os.listdir("/proc/self/fd"))
+    try:
+        test()
+        after = len(os.listdir("/proc/self/fd"))
+        assert after == before, f"{after - before} descriptors are left"
+    except Exception as error:  # pylint: disable=broad-except
+        print(f"not ok {name}: {type(error).__name__}: {error}")
+        return False
+    print(f"ok {name}")
+    return True
+
+
+def with_broker(test):
+    def run():
+        with Broker() as broker:
+            test(broker)
+    return run
+
+
+def main():
+    tests = [(name[5:], with_broker(function))
+             for name, function in globals().items()
+             if re.match(r"test_", name)]
+    tests += [(f"vector {path.name}", lambda path=path: replay(path))
+              for path in vectors()]
+    results = [run_one(name, test) for name, test in tests]
+    failed = results.count(False)
+    print(f"{results.count(True)} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,220 @@
+/*
+ * The sending half over a socketpair, with the receiving half of handoff.h as
+ * the other side.
+ */
+#include "handoff.h"
+#include "output.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { OURS, THEIRS };
+
+static int pair[2];
+static int null_device;
+static struct caller caller;
+static struct output_limits limits;
+static struct output_batch batch;
+static struct output output;
+static struct output_target target;
+
+static void setup(void)
+{
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair),
+                     0);
+    null_device = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ck_assert_int_ge(null_device, 0);
+    caller = (struct caller){0};
+    output = (struct output){0};
+    limits = (struct output_limits){.connection = 8, .caller = 12};
+    output_batch_init(&batch, &limits);
+    target = (struct output_target){pair[OURS], &caller, &limits};
+}
+
+static void teardown(void)
+{
+    output_deinit(&output, &caller);
+    output_batch_deinit(&batch);
+    ck_assert_uint_eq(caller.unread, 0);
+    close(null_device);
+    close(pair[OURS]);
+    close(pair[THEIRS]);
+}
+
+static void add_reply(const char *line, unsigned handles)
+{
+    ck_assert_int_eq(buffer_add(&batch.lines, line, strlen(line)), 0);
+    for (unsigned i = 0; i < handles; i++)
+        output_batch_attach(&batch, null_device);
+}
+
+/* Reads what has come; the handles are closed and counted. */
+static size_t read_some(unsigned *handles)
+{
+    static char bytes[1 << 20];
+    struct handoff_message message;
+    int r = handoff_receive(pair[THEIRS], bytes, sizeof(bytes), &message);
+
+    if (r < 0)
+        return 0;
+    for (unsigned i = 0; i < message.count; i++)
+        handoff_close(message.handles[i]);
+    *handles += message.count;
+    return message.size;
+}
+
+/* Makes the connection full, without a newline in sight. */
+static size_t fill(void)
+{
+    static const char filler[4096];
+    size_t all = 0, sent;
+
+    while (handoff_send(pair[OURS], filler, sizeof(filler), NULL, 0, &sent) ==
+           0)
+        all += sent;
+    return all;
+}
+
+START_TEST(sends_lines_and_handles_in_one_message)
+{
+    unsigned handles = 0;
+
+    add_reply("one\n", 1);
+    add_reply("two\n", 2);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), 0);
+    ck_assert(output_batch_is_empty(&batch));
+    ck_assert_uint_eq(read_some(&handles), 8);
+    ck_assert_uint_eq(handles, 3);
+}
+END_TEST
+
+START_TEST(queues_what_does_not_go_and_sends_each_handle_once)
+{
+    size_t filled = fill(), got = 0;
+    unsigned handles = 0;
+
+    add_reply("late\n", 2);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), OUTPUT_WAITS);
+    add_reply("later\n", 1);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), OUTPUT_WAITS);
+    while (got < filled)
+        got += read_some(&handles);
+    ck_assert_uint_eq(handles, 0);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), 0);
+    for (got = 0; got < 11;)
+        got += read_some(&handles);
+    ck_assert_uint_eq(got, 11);
+    ck_assert_uint_eq(handles, 3);
+}
+END_TEST
+
+START_TEST(a_queued_handle_outlives_its_lender)
+{
+    size_t filled = fill(), got = 0;
+    unsigned handles = 0;
+
+    add_reply("late\n", 1);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), OUTPUT_WAITS);
+    close(null_device);
+    null_device = -1;
+    while (got < filled)
+        got += read_some(&handles);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), 0);
+    ck_assert_uint_eq(read_some(&handles), 5);
+    ck_assert_uint_eq(handles, 1);
+}
+END_TEST
+
+START_TEST(holds_back_who_does_not_take_its_handles)
+{
+    unsigned handles = 0;
+
+    add_reply("a\n", 8);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), 0);
+    add_reply("b\n", 1);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), OUTPUT_HELD_BACK);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), OUTPUT_HELD_BACK);
+    ck_assert_uint_eq(read_some(&handles), 2);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), 0);
+    ck_assert_uint_eq(read_some(&handles), 2);
+    ck_assert_uint_eq(handles, 9);
+}
+END_TEST
+
+START_TEST(lines_without_handles_are_not_held_back)
+{
+    unsigned handles = 0;
+
+    add_reply("a\n", 8);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), 0);
+    add_reply("b\n", 0);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), 0);
+    while (handles < 8)
+        read_some(&handles);
+}
+END_TEST
+
+START_TEST(holds_back_a_caller_with_many_connections)
+{
+    unsigned handles = 0;
+
+    caller.unread = 10; /* on its other connections */
+    add_reply("a\n", 3);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), OUTPUT_HELD_BACK);
+    caller.unread = 9;
+    ck_assert_int_eq(output_flush(&output, &target, &batch), 0);
+    ck_assert_uint_eq(read_some(&handles), 2);
+    ck_assert_uint_eq(handles, 3);
+    ck_assert(output_settle(&output, &target));
+    caller.unread -= 9;
+}
+END_TEST
+
+START_TEST(tells_when_the_other_side_has_gone)
+{
+    int other = pair[THEIRS];
+
+    pair[THEIRS] = -1;
+    close(other);
+    add_reply("a\n", 1);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), OUTPUT_E_GONE);
+    ck_assert(output_batch_is_empty(&batch));
+}
+END_TEST
+
+START_TEST(limits_follow_from_the_descriptor_limit)
+{
+    ck_assert_uint_eq(output_limits(1024).connection, 64);
+    ck_assert_uint_eq(output_limits(1 << 20).connection, PROTOCOL_HANDLES_MAX);
+    ck_assert_uint_ge(output_limits(1).connection, 1);
+    ck_assert_uint_ge(output_limits(1).caller, 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("output");
+    TCase *tests = tcase_create("output");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, sends_lines_and_handles_in_one_message);
+    tcase_add_test(tests, queues_what_does_not_go_and_sends_each_handle_once);
+    tcase_add_test(tests, a_queued_handle_outlives_its_lender);
+    tcase_add_test(tests, holds_back_who_does_not_take_its_handles);
+    tcase_add_test(tests, lines_without_handles_are_not_held_back);
+    tcase_add_test(tests, holds_back_a_caller_with_many_connections);
+    tcase_add_test(tests, tells_when_the_other_side_has_gone);
+    tcase_add_test(tests, limits_follow_from_the_descriptor_limit);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
