@@ -36,6 +36,11 @@
 extern "C" {
 #endif
 
+/* Exported, whatever the library is compiled with. */
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
 #define SEGB_VERSION "0.1.0"
 
 typedef struct segb_client segb_client;
@@ -84,8 +89,8 @@ typedef struct segb_segment segb_segment;
 
 /*
  * Options grow at their end in later versions, so each says its own size:
- * set `struct_size` to sizeof the struct and all other members to zero for their
- * defaults. NULL in place of options means all defaults.
+ * set `struct_size` to sizeof the struct and all other members to zero for
+ * their defaults. NULL in place of options means all defaults.
  */
 typedef struct segb_connect_options {
     size_t struct_size;
@@ -103,9 +108,9 @@ typedef struct segb_connect_options {
 
 typedef struct segb_create_options {
     size_t struct_size;
-    int access; /* of this handle; 0: SEGB_RW */
+    int access;         /* of this handle; 0: SEGB_RW */
     int fail_if_exists; /* SEGB_E_EXISTS rather than opening the existing */
-    int reserve; /* not 0: memory comes at the first touch, not now */
+    int reserve;        /* not 0: memory comes at the first touch, not now */
     int persist; /* not 0: the name stays without holders, until removed */
     /* Who else may open it: "user:alice", "group:video", "everyone". */
     const char *const *share_read;
@@ -116,7 +121,7 @@ typedef struct segb_create_options {
 
 typedef struct segb_open_options {
     size_t struct_size;
-    int access; /* of this handle; 0: SEGB_RO */
+    int access;  /* of this handle; 0: SEGB_RO */
     uint64_t id; /* opens by id when the name is NULL */
 } segb_open_options;
 
@@ -124,8 +129,8 @@ typedef struct segb_open_options {
  * segb_stat until the next segb_ call of this thread. */
 typedef struct segb_info {
     uint64_t id;
-    const char *name;  /* NULL when it never had one */
-    const char *owner; /* "user:alice" */
+    const char *name;     /* NULL when it never had one */
+    const char *owner;    /* "user:alice" */
     uint64_t size;        /* as asked by its creator */
     uint64_t mapped_size; /* rounded up to pages */
     int state;            /* SEGB_NAMED, ... */
@@ -285,6 +290,10 @@ const char *segb_strerror(int code);
  * that failed in this thread; "" when there is none. Valid until the next
  * segb_ call of this thread. */
 const char *segb_last_detail(void);
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

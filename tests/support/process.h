@@ -70,6 +70,10 @@ int test_process_descriptors(test_pid pid);
 int64_t test_process_memory(test_pid pid); /* anonymous bytes resident */
 int64_t test_process_cpu_ms(test_pid pid);
 
+/* Puts a process on one processor, the same for all that are put so; `any`
+ * frees it again. Where that is refused, nothing happens. */
+void test_process_pin(test_pid pid, bool any);
+
 /* Sets the own soft limit of descriptors (raising it to the hard one at
  * most) and gives the former; `limit` 0 takes the hard one. */
 uint64_t test_limit_descriptors(uint64_t limit);
@@ -108,6 +112,7 @@ void test_path(char path[TEST_PATH_MAX], const char *format, ...)
 /* ---- time ---- */
 
 int64_t test_clock_us(void);
+int64_t test_clock_ns(void);
 void test_pause(void); /* a few milliseconds, between two looks */
 
 /* Looks again and again until the condition holds; false after `ms`. */

@@ -294,6 +294,23 @@ int64_t test_process_cpu_ms(test_pid pid)
     return (int64_t)(user + system) * 1000 / sysconf(_SC_CLK_TCK);
 }
 
+void test_process_pin(test_pid pid, bool any)
+{
+    static cpu_set_t before;
+    static bool known;
+    cpu_set_t one;
+    int first = 0;
+    if (!known)
+        known = sched_getaffinity(0, sizeof(before), &before) == 0;
+    if (!known)
+        return;
+    while (!CPU_ISSET(first, &before))
+        first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    sched_setaffinity((pid_t)pid, sizeof(one), any ? &before : &one);
+}
+
 uint64_t test_limit_descriptors(uint64_t wanted)
 {
     struct rlimit both;
@@ -444,11 +461,16 @@ void test_read(const char *path, char *text, size_t size)
 
 /* ---- time ---- */
 
-int64_t test_clock_us(void)
+int64_t test_clock_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t test_clock_us(void)
+{
+    return test_clock_ns() / 1000;
 }
 
 void test_pause(void)
