@@ -1,432 +1,360 @@
-#include "client.h"
+/*
+ * Calls: requests out, replies in, and who waits for what.
+ *
+ * One thread at a time reads, for all. It gives the lock up while it waits,
+ * takes in whatever came, and wakes the others: those whose reply was there
+ * return, one of the rest reads on. A thread that must wait to send takes
+ * replies in as well, because a broker whose replies are not read reads no
+ * requests.
+ *
+ * An event loop that waits on the socket would not learn of a reply that such
+ * a thread has read for it. So whenever a call is due and nobody has been
+ * told, a ping goes out: its reply makes the socket readable.
+ */
+#include "internal.h"
 
 #include "error.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <utlist.h>
 
-enum { INPUT_SIZE = PROTOCOL_LINE_MAX };
+/* ---- requests out ---- */
 
-/* ---- the end of calls ---- */
-
-static void append(struct call **list, struct call *call)
+int call_queue(segb_client *client, struct message_request *request)
 {
-    while (*list)
-        list = &(*list)->next;
-    call->next = NULL;
-    *list = call;
-}
+    struct buffer *out = &client->out;
+    size_t before = out->size;
 
-static void take_out(struct call **list, const struct call *call)
-{
-    while (*list && *list != call)
-        list = &(*list)->next;
-    if (*list)
-        *list = call->next;
-}
-
-static void end_call(segb_client *client, struct call *call, int status,
-                     const char *detail)
-{
-    take_out(&client->waiting, call);
-    call->done = true;
-    call->status = status;
-    snprintf(call->detail, sizeof(call->detail), "%s", detail);
-    if (call->callback)
-        append(&client->finished, call);
-}
-
-void call_end_all(segb_client *client, int status, const char *detail)
-{
-    if (client->ended == 0) {
-        client->ended = status;
-        snprintf(client->ended_detail, sizeof(client->ended_detail), "%s",
-                 detail);
+    request->id = client->last_id + 1;
+    if (message_request_write(out, request) < 0)
+        return error_note(SEGB_E_SYSTEM, "out of memory");
+    if (out->size - before > PROTOCOL_LINE_MAX) {
+        buffer_truncate(out, before);
+        return error_set(SEGB_E_INVALID_ARGUMENT,
+                         "the request would be longer than %d bytes",
+                         PROTOCOL_LINE_MAX);
     }
-    while (client->waiting)
-        end_call(client, client->waiting, status, detail);
-    wire_lock_wake_all(client->lock);
+    client->last_id++;
+    client->unanswered++;
+    return 0;
 }
 
-static void end_by_nonsense(segb_client *client)
+/* Sends what goes at once. */
+static void flush(segb_client *client)
 {
-    call_end_all(client, SEGB_E_PROTOCOL, "the broker's answer makes no sense");
-}
-
-static void end_by_loss(segb_client *client)
-{
-    call_end_all(client, SEGB_E_GONE, "the connection to the broker has ended");
-}
-
-/* ---- sending ---- */
-
-/*
- * Sends what is queued. While there is no room, replies are taken in, so that
- * both sides can never wait for each other; what these make us send is queued
- * behind. What is left at the deadline goes with a later request.
- */
-static void send_queued(segb_client *client, int64_t deadline)
-{
-    struct buffer *queue = &client->outgoing;
+    struct buffer *out = &client->out;
     size_t sent;
-    int r;
+    int r = 0;
 
-    if (client->is_sending)
-        return;
-    client->is_sending = true;
-    while (queue->size > 0 && client->ended == 0) {
-        r = wire_send(client->connection, queue->data, queue->size, &sent);
-        if (r == 0) {
-            buffer_consume(queue, sent);
-            continue;
-        }
-        if (r == WIRE_AGAIN && !wire_wait(client->connection, true, deadline))
-            break;
-        /* Where it has gone, it may have said why. */
-        call_receive(client);
-        if (r == WIRE_GONE)
-            end_by_loss(client);
+    while (out->size > 0 && !client->mute && r == 0) {
+        r = channel_send(client->channel, out->data, out->size, &sent);
+        if (r == 0)
+            buffer_consume(out, sent);
     }
-    client->is_sending = false;
-}
-
-static int64_t deadline_of(const segb_client *client)
-{
-    return client->timeout_ms < 0 ? WIRE_FOREVER
-                                  : wire_now() + client->timeout_ms;
-}
-
-/* Numbers the request and sends it. 0 or a SEGB_E_ code. */
-static int send_request(segb_client *client, struct message_request *request,
-                        int64_t deadline)
-{
-    int r;
-
-    if (client->ended != 0)
-        return client->ended;
-    request->id = client->next_id++;
-    r = message_request_write(&client->outgoing, request);
-    if (r == BUFFER_E_FULL)
-        return SEGB_E_BUSY;
+    /* A broker that hung up may have said why: the reader finds it, and the
+     * end behind it. */
     if (r < 0)
-        return SEGB_E_SYSTEM;
-    send_queued(client, deadline);
-    return 0;
+        client->mute = true;
+    if (client->mute)
+        buffer_truncate(out, 0);
 }
 
-static void send_release(segb_client *client, uint64_t grant)
+/* Makes the socket readable for an event loop that has calls due. */
+static void nudge(segb_client *client)
 {
-    struct message_request request = {.op = PROTOCOL_RELEASE, .release = grant};
+    struct message_request ping = {.op = PROTOCOL_PING};
 
-    send_request(client, &request, deadline_of(client));
-}
-
-void call_release(segb_client *client, uint64_t grant)
-{
-    wire_lock_take(client->lock);
-    send_release(client, grant);
-    wire_lock_give(client->lock);
-}
-
-/* ---- receiving ---- */
-
-/* The segment of a reply that grants one. 0 or a SEGB_E_ code. */
-static int make_segment(segb_client *client, const struct message_grant *grant,
-                        segb_segment **segment)
-{
-    segb_segment *s;
-    frame_handle handle;
-
-    if (frame_reader_claim(&client->reader, grant->memory, &handle) != 0)
-        return SEGB_E_TOO_MANY_HANDLES;
-    s = malloc(sizeof(*s));
-    if (!s || !wire_has_size(handle, grant->mapped_size) ||
-        grant->mapped_size < grant->size || grant->mapped_size > SIZE_MAX) {
-        wire_close_handle(handle);
-        free(s);
-        return s ? SEGB_E_PROTOCOL : SEGB_E_SYSTEM;
-    }
-    *s = (segb_segment){.client = client,
-                        .grant = grant->grant,
-                        .id = grant->segment,
-                        .size = (size_t)grant->size,
-                        .mapped_size = (size_t)grant->mapped_size,
-                        .access = access_from(grant->access),
-                        .created = grant->created,
-                        .handle = handle};
-    *segment = s;
-    return 0;
-}
-
-static struct call *find_call(const segb_client *client, uint64_t id)
-{
-    struct call *call = client->waiting;
-
-    while (call && call->id != id)
-        call = call->next;
-    return call;
-}
-
-/* Nobody waits for this reply: gives back what it grants. */
-static void refuse_late(segb_client *client, const struct message_reply *reply)
-{
-    struct message_grant grant;
-    frame_handle handle;
-
-    if (!reply->ok || message_reply_grant(reply, &grant) != 0)
+    if (!client->due || client->nudge != 0 || client->ended)
         return;
-    if (frame_reader_claim(&client->reader, grant.memory, &handle) == 0)
-        wire_close_handle(handle);
-    send_release(client, grant.grant);
+    if (call_queue(client, &ping) == 0)
+        client->nudge = ping.id;
+    flush(client);
 }
 
-static bool gives_segment(const struct call *call)
+/* ---- replies in ---- */
+
+void call_end_all(segb_client *client, int code, const char *text)
 {
-    return call->op == PROTOCOL_CREATE || call->op == PROTOCOL_OPEN;
-}
+    struct call *call, *next;
 
-/* Takes the reply over. */
-static void finish_segment(segb_client *client, struct call *call,
-                           struct message_reply *reply)
-{
-    struct message_grant grant;
-    int r = SEGB_E_PROTOCOL;
-
-    if (message_reply_grant(reply, &grant) == 0)
-        r = make_segment(client, &grant, &call->segment);
-    message_reply_deinit(reply);
-    if (r == 0)
-        end_call(client, call, 0, "");
-    else
-        end_call(client, call, r,
-                 r == SEGB_E_TOO_MANY_HANDLES
-                     ? "this process has no descriptors left for the handle"
-                     : segb_strerror(r));
-    if (r == SEGB_E_TOO_MANY_HANDLES || r == SEGB_E_SYSTEM)
-        send_release(client, grant.grant);
-    if (r == SEGB_E_PROTOCOL)
-        end_by_nonsense(client);
-}
-
-/* Takes the reply over. */
-static void finish(segb_client *client, struct call *call,
-                   struct message_reply *reply)
-{
-    if (!reply->ok) {
-        end_call(client, call, -(int)reply->error, reply->text);
-        message_reply_deinit(reply);
-    } else if (gives_segment(call)) {
-        finish_segment(client, call, reply);
-    } else {
-        call->reply = *reply;
-        end_call(client, call, 0, "");
-    }
-}
-
-static void take_line(segb_client *client, const char *line, size_t size)
-{
-    struct message_reply reply;
-    struct call *call;
-
-    if (message_reply_decode(line, size, &reply) != 0) {
-        end_by_nonsense(client);
+    if (client->ended)
         return;
-    }
-    call = reply.has_id ? find_call(client, reply.id) : NULL;
-    if (call) {
-        finish(client, call, &reply);
-        return;
-    }
-    if (!reply.has_id)
-        call_end_all(client, -(int)reply.error, reply.text);
-    else
-        refuse_late(client, &reply);
-    message_reply_deinit(&reply);
+    client->ended = client->mute = true;
+    snprintf(client->ending, sizeof(client->ending), "%s", text);
+    channel_shutdown(client->channel);
+    DL_FOREACH_SAFE(client->pending, call, next)
+    reply_finish(client, call, code, client->ending, NULL);
 }
 
-/* Takes in one message. False when there is none. */
-static bool receive_once(segb_client *client)
+static void take_lines(segb_client *client)
 {
-    struct wire_message message;
     const char *line;
     size_t size;
-    int r =
-        wire_receive(client->connection, client->input, INPUT_SIZE, &message);
+    int r = FRAME_AGAIN;
 
-    if (r == WIRE_GONE)
-        end_by_loss(client);
-    if (r != 0)
-        return false;
-    if (message.count > 0 || message.truncated)
-        r = frame_reader_feed_handles(&client->reader, message.handles,
-                                      message.count, message.truncated);
-    frame_reader_feed(&client->reader, client->input, message.size);
-    while (r >= 0 &&
+    while (!client->ended &&
            (r = frame_reader_next(&client->reader, &line, &size)) == FRAME_LINE)
-        take_line(client, line, size);
-    if (r < 0 || frame_reader_keep(&client->reader) < 0) {
-        end_by_nonsense(client);
-        return false;
-    }
-    return true;
+        reply_take(client, line, size);
+    if (client->ended)
+        return;
+    if (r == FRAME_E_TOO_LONG)
+        call_end_all(client, SEGB_E_PROTOCOL,
+                     "the broker sent a line that is too long");
+    else if (r < 0 || frame_reader_keep(&client->reader) < 0)
+        call_end_all(client, SEGB_E_SYSTEM, "out of memory");
 }
 
-void call_receive(segb_client *client)
+/* What a receive brought. */
+static void take(segb_client *client, int r, const struct channel_input *input)
 {
-    /* A release sent while a line is taken may come back here. */
-    if (client->is_receiving)
+    if (r == CHANNEL_AGAIN || client->ended)
+        goto dispose;
+    if (r < 0) {
+        call_end_all(client, SEGB_E_GONE, "the broker closed the connection");
         return;
-    client->is_receiving = true;
-    while (client->ended == 0 && receive_once(client))
-        continue;
-    client->is_receiving = false;
-    wire_lock_wake_all(client->lock);
+    }
+    r = frame_reader_feed_handles(&client->reader, input->handles, input->count,
+                                  input->truncated);
+    if (r < 0) {
+        call_end_all(client, SEGB_E_PROTOCOL,
+                     r == FRAME_E_TOO_MANY
+                         ? "the broker sent handles that no reply names"
+                         : "out of memory");
+        return;
+    }
+    frame_reader_feed(&client->reader, input->bytes, input->size);
+    take_lines(client);
+    if (client->ended)
+        frame_reader_deinit(&client->reader);
+    return;
+dispose:
+    for (unsigned i = 0; r == 0 && i < input->count; i++)
+        channel_close_handle(input->handles[i]);
+}
+
+void call_take_in(segb_client *client)
+{
+    struct channel_input input;
+    int r = 0;
+
+    /* Whoever reads is woken by the same bytes. */
+    if (client->reading)
+        return;
+    flush(client);
+    while (r == 0 && !client->ended) {
+        r = channel_receive(client->channel, &input);
+        take(client, r, &input);
+    }
+    flush(client);
+    thread_monitor_wake_all(client->monitor);
 }
 
 /* ---- waiting ---- */
 
-/* Waits until the call is done or the deadline has come. */
-static void wait_for(segb_client *client, struct call *call, int64_t deadline)
+/* Reads for all threads until something came. */
+static void wait_reading(segb_client *client, uint64_t deadline, bool fresh)
 {
-    bool in_time = true;
+    struct channel_input input;
+    bool writing = client->out.size > 0;
+    int r;
 
-    while (!call->done && in_time) {
-        if (client->has_reader) {
-            wire_lock_wait(client->lock, deadline);
-            in_time = deadline == WIRE_FOREVER || wire_now() < deadline;
-            continue;
-        }
-        client->has_reader = true;
-        wire_lock_give(client->lock);
-        in_time = wire_wait(client->connection, false, deadline);
-        wire_lock_take(client->lock);
-        client->has_reader = false;
-        call_receive(client);
+    client->reading = true;
+    client_unlock(client);
+    if (fresh && !writing) {
+        r = channel_receive_wait(client->channel, &input);
+    } else {
+        channel_wait(client->channel, writing, deadline);
+        r = channel_receive(client->channel, &input);
     }
-    /* Another thread must read now. */
-    wire_lock_wake_all(client->lock);
-    if (!call->done)
-        end_call(client, call, SEGB_E_TIMEOUT,
-                 "the broker did not answer in time");
+    client_lock(client);
+    client->reading = false;
+    take(client, r, &input);
+    flush(client);
+    nudge(client);
+    thread_monitor_wake_all(client->monitor);
 }
 
-/* Sends a call's request and puts it with those that wait. */
-static int begin(segb_client *client, struct call *call,
-                 struct message_request *request, int64_t deadline)
+/* Waits for room to send while another thread reads. That one may end before
+ * there is any, so this one looks at both ways too. */
+static void wait_writing(segb_client *client, uint64_t deadline)
 {
-    int r;
+    int ready;
 
-    call->id = client->next_id;
-    call->op = request->op;
-    append(&client->waiting, call);
-    r = send_request(client, request, deadline);
-    if (r == 0 || call->done)
-        return 0;
-    take_out(&client->waiting, call);
-    return r;
+    client_unlock(client);
+    ready = channel_wait(client->channel, true, deadline);
+    client_lock(client);
+    if ((ready & CHANNEL_READABLE) && client->reading)
+        thread_monitor_wait(client->monitor, deadline);
+    flush(client);
 }
 
-static int fail_begin(const segb_client *client, int r)
+/* Waits once for whatever moves things on. `fresh`: the deadline is a whole
+ * timeout away, so that the channel's own does, which saves a system call. */
+static void wait_once(segb_client *client, uint64_t deadline, bool fresh)
 {
-    if (client->ended != 0)
-        return error_set(r, "%s", client->ended_detail);
-    if (r == SEGB_E_BUSY)
-        return error_set(r, "the broker takes no requests now and too many "
-                            "wait to be sent");
-    return error_set(r, "%s", segb_strerror(r));
-}
-
-static int run(segb_client *client, struct message_request *request,
-               struct call *call)
-{
-    int64_t deadline = deadline_of(client);
-    int r;
-
-    wire_lock_take(client->lock);
-    r = begin(client, call, request, deadline);
-    if (r < 0)
-        r = fail_begin(client, r);
+    if (!client->reading)
+        wait_reading(client, deadline, fresh);
+    else if (client->out.size > 0)
+        wait_writing(client, deadline);
     else
-        wait_for(client, call, deadline);
-    wire_lock_give(client->lock);
+        thread_monitor_wait(client->monitor, deadline);
+}
+
+static bool is_late(uint64_t deadline)
+{
+    return deadline != THREAD_NEVER && thread_clock() >= deadline;
+}
+
+static int too_late(const segb_client *client)
+{
+    return error_set(SEGB_E_TIMEOUT, "the broker did not answer within %d ms",
+                     client->timeout);
+}
+
+/* Waits until all that was to be sent is sent. */
+static int wait_sent(segb_client *client, uint64_t deadline, bool *waited)
+{
+    flush(client);
+    while (client->out.size > 0) {
+        *waited = true;
+        if (is_late(deadline))
+            return too_late(client);
+        wait_once(client, deadline, false);
+    }
+    return 0;
+}
+
+/* ---- calls ---- */
+
+static uint64_t deadline_of(const segb_client *client)
+{
+    return client->timeout < 0 ? THREAD_NEVER
+                               : thread_clock() + (uint64_t)client->timeout;
+}
+
+/* Takes a call out of the client: nobody waits for it any more. */
+static void abandon(segb_client *client, struct call *call)
+{
+    DL_DELETE(client->pending, call);
+}
+
+/* Sends the request. 0 and the call is pending, or done already. */
+static int start(segb_client *client, struct message_request *request,
+                 struct call *call)
+{
+    int r;
+
+    call->deadline = deadline_of(client);
+    /* One request at a time waits to be sent, so that they have a bound. */
+    r = wait_sent(client, call->deadline, &call->waited);
     if (r < 0)
         return r;
-    return call->status == 0 ? 0 : error_set(call->status, "%s", call->detail);
+    if (client->ended)
+        return error_set(SEGB_E_GONE,
+                         "the connection to the broker has ended: %s",
+                         client->ending);
+    r = call_queue(client, request);
+    if (r < 0)
+        return r;
+    call->id = request->id;
+    DL_APPEND(client->pending, call);
+    r = wait_sent(client, call->deadline, &call->waited);
+    if (r < 0 && !call->done)
+        abandon(client, call);
+    return call->done ? 0 : r;
+}
+
+static int wait_done(segb_client *client, struct call *call)
+{
+    bool fresh = !call->waited;
+
+    while (!call->done) {
+        if (!fresh && is_late(call->deadline)) {
+            abandon(client, call);
+            return too_late(client);
+        }
+        wait_once(client, call->deadline, fresh);
+        fresh = false;
+    }
+    return 0;
 }
 
 int call_run(segb_client *client, struct message_request *request,
-             struct message_reply *reply)
+             struct call *call)
 {
-    struct call call = {0};
-    int r = run(client, request, &call);
+    int r;
 
+    client_lock(client);
+    r = start(client, request, call);
     if (r == 0)
-        *reply = call.reply;
+        r = wait_done(client, call);
+    client_unlock(client);
+    if (r == 0 && call->status < 0) {
+        r = error_note(call->status, call->text);
+        call_deinit(call);
+    }
     return r;
 }
 
-int call_simple(segb_client *client, struct message_request *request)
+void call_deinit(struct call *call)
 {
-    struct message_reply reply;
-    int r = call_run(client, request, &reply);
-
-    if (r == 0)
-        message_reply_deinit(&reply);
-    return r;
+    if (call->reply.document)
+        message_reply_deinit(&call->reply);
 }
 
-int call_for_segment(segb_client *client, struct message_request *request,
-                     segb_segment **segment)
+int call_plain(segb_client *client, struct message_request *request)
 {
     struct call call = {0};
-    int r = run(client, request, &call);
+    int r;
 
+    if (!client)
+        return error_note(SEGB_E_INVALID_ARGUMENT, "client is NULL");
+    r = call_run(client, request, &call);
     if (r == 0)
-        *segment = call.segment;
+        call_deinit(&call);
     return r;
 }
 
 int call_begin(segb_client *client, struct message_request *request,
-               segb_done_fn callback, void *data)
+               struct call *call)
 {
-    struct call *call = calloc(1, sizeof(*call));
     int r;
 
-    if (!call)
-        return error_set(SEGB_E_SYSTEM, "out of memory");
-    call->callback = callback;
-    call->data = data;
-    wire_lock_take(client->lock);
-    r = begin(client, call, request, deadline_of(client));
-    if (r < 0)
-        r = fail_begin(client, r);
-    wire_lock_give(client->lock);
-    if (r < 0)
-        free(call);
+    client_lock(client);
+    r = start(client, request, call);
+    client_unlock(client);
     return r;
 }
 
-static struct call *take_finished(segb_client *client)
+void call_release(segb_client *client, uint64_t grant)
 {
-    struct call *call;
+    struct message_request request = {.op = PROTOCOL_RELEASE, .release = grant};
+    bool waited = false;
+    uint64_t deadline = deadline_of(client);
 
-    wire_lock_take(client->lock);
-    call = client->finished;
-    if (call)
-        client->finished = call->next;
-    wire_lock_give(client->lock);
-    return call;
+    if (wait_sent(client, deadline, &waited) == 0 && !client->ended &&
+        call_queue(client, &request) == 0)
+        wait_sent(client, deadline, &waited);
 }
 
-void call_callbacks(segb_client *client)
+static void tell(segb_client *client, struct call *call)
+{
+    if (call->status < 0)
+        error_note(call->status, call->text);
+    call->when_done(client, call->status, call->segment, call->data);
+    call_deinit(call);
+    free(call);
+}
+
+void call_tell(segb_client *client)
 {
     struct call *call;
 
-    while ((call = take_finished(client)) != NULL) {
-        if (call->status != 0)
-            error_set(call->status, "%s", call->detail);
-        call->callback(client, call->status, call->segment, call->data);
-        free(call);
+    while ((call = client->due) != NULL) {
+        DL_DELETE(client->due, call);
+        client_unlock(client);
+        tell(client, call);
+        client_lock(client);
     }
 }

@@ -1,11 +1,25 @@
 #include "error.h"
 
-#include "segbroker.h"
+#include "internal.h"
+
+#include "utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static _Thread_local char detail[512];
+
+/* Where the sentence was cut, that may have been within a character. */
+static void trim(void)
+{
+    size_t size = strlen(detail);
+
+    if (size + 1 < sizeof(detail))
+        return;
+    for (int i = 0; i < 3 && !utf8_valid(detail, size); i++)
+        detail[--size] = '\0';
+}
 
 int error_set(int code, const char *format, ...)
 {
@@ -14,6 +28,15 @@ int error_set(int code, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(detail, sizeof(detail), format, arguments);
     va_end(arguments);
+    trim();
+    return code;
+}
+
+int error_note(int code, const char *text)
+{
+    if (text != detail)
+        snprintf(detail, sizeof(detail), "%s", text ? text : "");
+    trim();
     return code;
 }
 
@@ -22,45 +45,42 @@ const char *segb_last_detail(void)
     return detail;
 }
 
-static const char *const BROKER_ERRORS[] = {
-    "no error",
-    "the broker does not take this for a request",
-    "the broker speaks another version of the protocol",
-    "the broker does not know this operation",
-    "an argument is not valid",
-    "the name is not valid",
-    "there is no such segment",
-    "the name is taken",
-    "access denied",
-    "a quota is used up",
-    "the host has not enough memory",
-    "the file is empty",
-    "the file is too small",
-    "the file cannot grow",
-    "the broker did not answer in time",
-    "too many handles are open",
-    "too many requests a second",
-    "not supported here",
-    "the broker is busy with other requests of this client",
-    "the broker is shutting down",
-    "the broker failed"};
-
 const char *segb_strerror(int code)
 {
-    int count = (int)(sizeof(BROKER_ERRORS) / sizeof(BROKER_ERRORS[0]));
+    static const struct {
+        int code;
+        const char *text;
+    } sentences[] = {
+        {0, "success"},
+        {SEGB_E_BAD_REQUEST, "the broker could not read the request"},
+        {SEGB_E_UNSUPPORTED_VERSION,
+         "the broker speaks another version of the protocol"},
+        {SEGB_E_UNKNOWN_OP, "the broker does not know this operation"},
+        {SEGB_E_INVALID_ARGUMENT, "an argument is not valid"},
+        {SEGB_E_INVALID_NAME, "this cannot be a segment's name"},
+        {SEGB_E_NOT_FOUND, "there is no such segment"},
+        {SEGB_E_EXISTS, "a segment of this name exists already"},
+        {SEGB_E_ACCESS_DENIED, "access is denied"},
+        {SEGB_E_QUOTA_EXCEEDED, "a quota would be exceeded"},
+        {SEGB_E_NO_MEMORY, "the host has not enough memory"},
+        {SEGB_E_FILE_EMPTY, "the file is empty"},
+        {SEGB_E_FILE_TOO_SMALL, "the file is too small"},
+        {SEGB_E_FILE_FULL, "there is no room for the file to grow"},
+        {SEGB_E_TIMEOUT, "the broker did not answer in time"},
+        {SEGB_E_TOO_MANY_HANDLES, "too many handles are open"},
+        {SEGB_E_RATE_LIMITED, "too many requests in too short a time"},
+        {SEGB_E_NOT_SUPPORTED, "this is not supported here"},
+        {SEGB_E_BUSY, "it is in use"},
+        {SEGB_E_SHUTTING_DOWN, "the broker is about to end"},
+        {SEGB_E_INTERNAL, "the broker failed"},
+        {SEGB_E_NO_BROKER, "no broker serves there"},
+        {SEGB_E_GONE, "the connection to the broker has ended"},
+        {SEGB_E_SYSTEM, "a system call failed"},
+        {SEGB_E_PROTOCOL, "the broker's answer makes no sense"},
+    };
 
-    if (code <= 0 && code > -count)
-        return BROKER_ERRORS[-code];
-    switch (code) {
-    case SEGB_E_NO_BROKER:
-        return "no broker serves there";
-    case SEGB_E_GONE:
-        return "the connection to the broker has ended";
-    case SEGB_E_SYSTEM:
-        return "a system call failed";
-    case SEGB_E_PROTOCOL:
-        return "the broker's answer makes no sense";
-    default:
-        return "unknown error";
-    }
+    for (size_t i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++)
+        if (sentences[i].code == code)
+            return sentences[i].text;
+    return "unknown error";
 }

@@ -85,24 +85,29 @@ typedef struct segb_segment segb_segment;
 #define SEGB_HELD 3    /* no grant remains, some process still maps it */
 
 /* No limit, in segb_budget.limit. */
-#define SEGB_UNLIMITED UINT64_MAX
+#define SEGB_UNLIMITED ((uint64_t)-1)
 
 /*
  * Options grow at their end in later versions, so each says its own size:
  * set `struct_size` to sizeof the struct and all other members to zero for
- * their defaults. NULL in place of options means all defaults.
+ * their defaults. NULL in place of options means all defaults. An option that
+ * this library does not know yet, and that is not zero, is
+ * SEGB_E_INVALID_ARGUMENT.
  */
 typedef struct segb_connect_options {
     size_t struct_size;
     /* The broker's socket. NULL: $SEGBROKER_SOCKET where it is set; else
      * $XDG_RUNTIME_DIR/segbroker/broker.sock where a broker serves there;
-     * else /run/segbroker/broker.sock. */
+     * else /run/segbroker/broker.sock. A set-user-id program ignores its
+     * environment here. */
     const char *socket;
     /* What this program calls itself, at most 64 bytes: "camera/2.1".
      * NULL: the library's own name. */
     const char *name;
     /* Milliseconds that a call waits for the broker's answer before it gives
-     * up with SEGB_E_TIMEOUT. 0: 30000. Negative: for ever. */
+     * up with SEGB_E_TIMEOUT. 0: 30000. Negative: for ever. What an answer
+     * that comes too late grants is given back by itself, when a later call
+     * or segb_client_dispatch reads it. */
     int timeout_ms;
 } segb_connect_options;
 
@@ -180,8 +185,10 @@ typedef int (*segb_counter_fn)(const char *name, uint64_t value, void *data);
  * SEGB_E_QUOTA_EXCEEDED (connections), SEGB_E_TIMEOUT, SEGB_E_SYSTEM. */
 int segb_connect(const segb_connect_options *options, segb_client **client);
 
-/* Ends the connection: all grants of it go, views stay mapped. Segments of
- * it must be closed before. NULL is fine. */
+/* Ends the connection: all grants of it go, views stay mapped and handles
+ * open. Segments of it still are the program's to close, now or later. No
+ * other thread may be in a call of this client. A callback may call it. NULL
+ * is fine. */
 void segb_disconnect(segb_client *client);
 
 /* What the broker said of itself. */
@@ -197,8 +204,8 @@ int segb_create(segb_client *client, const char *name, size_t size,
 int segb_open(segb_client *client, const char *name,
               const segb_open_options *options, segb_segment **segment);
 
-/* Gives the grant back and closes the handle. Views of it stay mapped. NULL
- * is fine. */
+/* Gives the grant back and closes the handle, without waiting for an answer.
+ * Views of it stay mapped. NULL is fine. */
 void segb_close(segb_segment *segment);
 
 uint64_t segb_id(const segb_segment *segment);
@@ -264,8 +271,10 @@ int segb_shutdown(segb_client *client);
 typedef void (*segb_done_fn)(segb_client *client, int status,
                              segb_segment *segment, void *data);
 
-/* Begin a call and return at once; `done` is called once, from
- * segb_client_dispatch or segb_disconnect, never from inside these. */
+/* Begin a call and return; `done` is called once, from segb_client_dispatch
+ * or segb_disconnect, never from inside these, and not at all when they fail.
+ * They wait only while more requests are under way than the system's buffers
+ * hold, at most the client's timeout. */
 int segb_create_async(segb_client *client, const char *name, size_t size,
                       const segb_create_options *options, segb_done_fn done,
                       void *data);
@@ -274,11 +283,12 @@ int segb_open_async(segb_client *client, const char *name,
                     void *data);
 
 /* The descriptor to poll for reading: call segb_client_dispatch when it is
- * readable. It belongs to the client. */
+ * readable. It becomes so also for a call whose answer another call has read
+ * meanwhile. It belongs to the client. */
 int segb_client_fd(const segb_client *client);
 
-/* Reads what has come, without waiting, and makes the due callbacks.
- * SEGB_E_GONE once the connection has ended. */
+/* Reads what has come, without waiting, and makes the due callbacks, which
+ * may make calls of their own. SEGB_E_GONE once the connection has ended. */
 int segb_client_dispatch(segb_client *client);
 
 /* ---- errors ---- */

@@ -1,111 +1,201 @@
 /*
- * Segments: create, open, close, and what they are.
+ * Segments: create, open, close, and what a holder knows of one.
  */
-#include "client.h"
+#include "internal.h"
+
+#include "arguments.h"
 #include "error.h"
 
 #include <stdlib.h>
 
-static int copy_principals(const char *const *from, size_t count,
-                           const char **to, unsigned *to_count)
+static int access_of(enum protocol_access access)
 {
-    if (count > PROTOCOL_SHARE_MAX)
-        return error_set(SEGB_E_INVALID_ARGUMENT,
-                         "a share list has at most %d principals",
-                         PROTOCOL_SHARE_MAX);
-    for (size_t i = 0; i < count; i++)
-        to[i] = from[i];
-    *to_count = (unsigned)count;
-    return 0;
+    if (access == PROTOCOL_RW)
+        return SEGB_RW;
+    return access == PROTOCOL_COW ? SEGB_COW : SEGB_RO;
 }
 
-static int make_create(const char *name, size_t size,
-                       const segb_create_options *options,
-                       struct message_request *request)
+segb_segment *segment_new(segb_client *client,
+                          const struct message_grant *grant,
+                          frame_handle handle)
 {
-    struct message_create *create = &request->create;
-    segb_create_options ours;
-    int r = options_copy(&ours, sizeof(ours), options);
+    segb_segment *segment = malloc(sizeof(*segment));
 
-    if (r < 0)
-        return r;
-    *request = (struct message_request){.op = PROTOCOL_CREATE};
+    if (!segment)
+        return NULL;
+    client->references++;
+    *segment = (segb_segment){.client = client,
+                              .grant = grant->grant,
+                              .id = grant->segment,
+                              .size = (size_t)grant->size,
+                              .mapped_size = (size_t)grant->mapped_size,
+                              .access = access_of(grant->access),
+                              .created = grant->created,
+                              .handle = handle};
+    return segment;
+}
+
+void segb_close(segb_segment *segment)
+{
+    segb_client *client;
+
+    if (!segment)
+        return;
+    client = segment->client;
+    /* Before the grant: the broker then finds nobody holding the memory, and
+     * frees it at once. */
+    channel_close_handle(segment->handle);
+    client_lock(client);
+    call_release(client, segment->grant);
+    client_unref(client);
+    free(segment);
+}
+
+/* ---- requests ---- */
+
+static int prepare_create(const char *name, size_t size,
+                          const segb_create_options *options,
+                          struct message_create *create, int *access)
+{
+    segb_create_options checked;
+    int r = arguments_options(&checked, sizeof(checked), options);
+
+    if (r == 0)
+        r = arguments_name(name, true);
+    if (r == 0)
+        r = arguments_access(checked.access, SEGB_RW, access, &create->access);
+    if (r == 0)
+        r = arguments_principals("share_read", checked.share_read,
+                                 checked.share_read_count, create->share.read,
+                                 &create->share.read_count);
+    if (r == 0)
+        r = arguments_principals("share_write", checked.share_write,
+                                 checked.share_write_count, create->share.write,
+                                 &create->share.write_count);
+    if (r == 0 && (size == 0 || size > PROTOCOL_INTEGER_MAX))
+        r = error_set(SEGB_E_INVALID_ARGUMENT,
+                      "size: expected 1 to 2^53-1 bytes, not %zu", size);
+    if (r == 0 && checked.persist && !name)
+        r = error_note(SEGB_E_INVALID_ARGUMENT,
+                       "persist: only a segment with a name can persist");
     create->name = name;
     create->size = size;
-    create->fail_if_exists = ours.fail_if_exists != 0;
-    create->commit = ours.reserve == 0;
-    create->persist = ours.persist != 0;
-    r = access_to(ours.access, PROTOCOL_RW, &create->access);
-    if (r == 0)
-        r = copy_principals(ours.share_read, ours.share_read_count,
-                            create->share.read, &create->share.read_count);
-    if (r == 0)
-        r = copy_principals(ours.share_write, ours.share_write_count,
-                            create->share.write, &create->share.write_count);
+    create->fail_if_exists = checked.fail_if_exists != 0;
+    create->commit = checked.reserve == 0;
+    create->persist = checked.persist != 0;
     return r;
 }
 
-static int make_open(const char *name, const segb_open_options *options,
-                     struct message_request *request)
+static int prepare_open(const char *name, const segb_open_options *options,
+                        struct message_request *request, int *access)
 {
-    segb_open_options ours;
-    int r = options_copy(&ours, sizeof(ours), options);
+    segb_open_options checked;
+    int r = arguments_options(&checked, sizeof(checked), options);
+
+    if (r == 0)
+        r = arguments_target(name, checked.id, &request->open.target);
+    if (r == 0)
+        r = arguments_access(checked.access, SEGB_RO, access,
+                             &request->open.access);
+    return r;
+}
+
+/* ---- waiting for the grant ---- */
+
+static int run(segb_client *client, struct message_request *request,
+               struct call *call, segb_segment **segment)
+{
+    int r = call_run(client, request, call);
 
     if (r < 0)
         return r;
-    *request = (struct message_request){.op = PROTOCOL_OPEN};
-    request->open.target.name = name;
-    request->open.target.segment = ours.id;
-    return access_to(ours.access, PROTOCOL_RO, &request->open.access);
+    *segment = call->segment;
+    call_deinit(call);
+    return 0;
 }
 
 int segb_create(segb_client *client, const char *name, size_t size,
                 const segb_create_options *options, segb_segment **segment)
 {
-    struct message_request request;
-    int r = make_create(name, size, options, &request);
+    struct message_request request = {.op = PROTOCOL_CREATE};
+    struct call call = {.grants = true};
+    int r = arguments_given("client", client);
 
-    return r < 0 ? r : call_for_segment(client, &request, segment);
+    if (r == 0)
+        r = arguments_given("segment", (const void *)segment);
+    if (r == 0)
+        r = prepare_create(name, size, options, &request.create, &call.access);
+    return r < 0 ? r : run(client, &request, &call, segment);
 }
 
 int segb_open(segb_client *client, const char *name,
               const segb_open_options *options, segb_segment **segment)
 {
-    struct message_request request;
-    int r = make_open(name, options, &request);
+    struct message_request request = {.op = PROTOCOL_OPEN};
+    struct call call = {.grants = true};
+    int r = arguments_given("client", client);
 
-    return r < 0 ? r : call_for_segment(client, &request, segment);
+    if (r == 0)
+        r = arguments_given("segment", (const void *)segment);
+    if (r == 0)
+        r = prepare_open(name, options, &request, &call.access);
+    return r < 0 ? r : run(client, &request, &call, segment);
+}
+
+/* ---- being told of the grant ---- */
+
+/* `prepared` has what the request asked for. */
+static int begin(segb_client *client, struct message_request *request,
+                 const struct call *prepared)
+{
+    struct call *call = malloc(sizeof(*call));
+    int r;
+
+    if (!call)
+        return error_note(SEGB_E_SYSTEM, "out of memory");
+    *call = *prepared;
+    r = call_begin(client, request, call);
+    if (r < 0)
+        free(call);
+    return r;
+}
+
+static int check_callback(segb_client *client, segb_done_fn done)
+{
+    int r = arguments_given("client", client);
+
+    if (r == 0 && !done)
+        r = arguments_given("done", NULL);
+    return r;
 }
 
 int segb_create_async(segb_client *client, const char *name, size_t size,
                       const segb_create_options *options, segb_done_fn done,
                       void *data)
 {
-    struct message_request request;
-    int r = make_create(name, size, options, &request);
+    struct message_request request = {.op = PROTOCOL_CREATE};
+    struct call call = {.grants = true, .when_done = done, .data = data};
+    int r = check_callback(client, done);
 
-    return r < 0 ? r : call_begin(client, &request, done, data);
+    if (r == 0)
+        r = prepare_create(name, size, options, &request.create, &call.access);
+    return r < 0 ? r : begin(client, &request, &call);
 }
 
 int segb_open_async(segb_client *client, const char *name,
                     const segb_open_options *options, segb_done_fn done,
                     void *data)
 {
-    struct message_request request;
-    int r = make_open(name, options, &request);
+    struct message_request request = {.op = PROTOCOL_OPEN};
+    struct call call = {.grants = true, .when_done = done, .data = data};
+    int r = check_callback(client, done);
 
-    return r < 0 ? r : call_begin(client, &request, done, data);
+    if (r == 0)
+        r = prepare_open(name, options, &request, &call.access);
+    return r < 0 ? r : begin(client, &request, &call);
 }
 
-void segb_close(segb_segment *segment)
-{
-    if (!segment)
-        return;
-    /* First the handle: the broker asks who has one once the grant is gone. */
-    wire_close_handle(segment->handle);
-    call_release(segment->client, segment->grant);
-    free(segment);
-}
+/* ---- facts ---- */
 
 uint64_t segb_id(const segb_segment *segment)
 {

@@ -1,130 +1,211 @@
 /*
- * Views: a table of all that this process has mapped through the library, so
- * that any address inside a view finds it.
+ * Views: the parts of segments that this process has mapped.
+ *
+ * The system unmaps by the exact range, and its offsets are multiples of a
+ * page. Here any offset will do and any address inside a view names it, so
+ * every view of the process stands in one table.
  */
+#include "view.h"
+
 #include "error.h"
-#include "segbroker.h"
-#include "wire.h"
+#include "internal.h"
+#include "thread.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct view {
-    struct view *next;
-    char *base;    /* where the pages begin */
-    size_t length; /* of the pages */
-    char *end;     /* of what was asked for */
+    uintptr_t start; /* as mapped, on the granularity */
+    uintptr_t end;
 };
 
-static struct view *views;
+/* By address, the highest first: that is the order in which systems give
+ * them, so that a new view goes to the end. Guarded by the process's lock. */
+static struct {
+    struct view *views;
+    size_t count;
+    size_t capacity;
+} table;
 
-/* Whether `access` to a view is within `granted` to the handle. */
-static bool covers(int granted, int access)
+/* The first view that ends at or below the address: those before it lie
+ * above, or around it. */
+static size_t find_end(uintptr_t address)
 {
-    return access == SEGB_RW ? granted == SEGB_RW : true;
+    size_t low = 0, high = table.count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (table.views[middle].end > address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
-static int check(const segb_segment *segment, size_t offset, size_t length,
-                 int access)
+/* The view that the address lies in, or NULL. */
+static struct view *find(uintptr_t address)
 {
-    size_t size = segb_mapped_size(segment);
+    size_t at = find_end(address);
 
-    if (access != SEGB_RO && access != SEGB_RW && access != SEGB_COW)
-        return error_set(SEGB_E_INVALID_ARGUMENT,
-                         "access is SEGB_RO, SEGB_RW or SEGB_COW");
-    if (!covers(segb_access(segment), access))
-        return error_set(SEGB_E_ACCESS_DENIED,
-                         "this handle is not for writing");
-    if (offset >= size || length > size - offset)
-        return error_set(SEGB_E_INVALID_ARGUMENT,
-                         "the segment has %zu bytes: no view of %zu from %zu",
-                         size, length, offset);
+    if (at == 0 || table.views[at - 1].start > address)
+        return NULL;
+    return &table.views[at - 1];
+}
+
+static void take_out(size_t at, size_t count)
+{
+    memmove(&table.views[at], &table.views[at + count],
+            (table.count - at - count) * sizeof(table.views[0]));
+    table.count -= count;
+}
+
+/* Forgets views in a range that the system has just given anew: somebody has
+ * unmapped them behind our back. */
+static void forget_overlapped(const struct view *view)
+{
+    size_t end = find_end(view->start), first = end;
+
+    while (first > 0 && table.views[first - 1].start < view->end)
+        first--;
+    take_out(first, end - first);
+}
+
+static int put_in(struct view view)
+{
+    struct view *views = table.views;
+    size_t capacity = table.capacity ? 2 * table.capacity : 16;
+    size_t at;
+
+    forget_overlapped(&view);
+    if (table.count == table.capacity) {
+        views = realloc(views, capacity * sizeof(views[0]));
+        if (!views)
+            return error_note(SEGB_E_SYSTEM, "out of memory");
+        table.views = views;
+        table.capacity = capacity;
+    }
+    at = find_end(view.start);
+    memmove(&views[at + 1], &views[at], (table.count - at) * sizeof(views[0]));
+    views[at] = view;
+    table.count++;
     return 0;
 }
 
-static void add_view(struct view *view)
+static int add(struct view view)
 {
-    wire_lock_take(wire_process_lock());
-    view->next = views;
-    views = view;
-    wire_lock_give(wire_process_lock());
+    int r;
+
+    thread_process_lock();
+    r = put_in(view);
+    thread_process_unlock();
+    return r;
+}
+
+/* ---- the public calls ---- */
+
+static int check_range(const segb_segment *segment, size_t offset,
+                       size_t *length)
+{
+    size_t size = segb_mapped_size(segment);
+
+    if (offset >= size)
+        return error_set(SEGB_E_INVALID_ARGUMENT,
+                         "offset: %zu is behind the segment's end (%zu bytes)",
+                         offset, size);
+    if (*length > size - offset)
+        return error_set(SEGB_E_INVALID_ARGUMENT,
+                         "length: %zu bytes from offset %zu reach over the "
+                         "segment's end (%zu bytes)",
+                         *length, offset, size);
+    if (*length == 0)
+        *length = size - offset;
+    return 0;
+}
+
+static int check_access(const segb_segment *segment, int access)
+{
+    if (access != SEGB_RO && access != SEGB_RW && access != SEGB_COW)
+        return error_set(SEGB_E_INVALID_ARGUMENT,
+                         "access: expected SEGB_RO, SEGB_RW or SEGB_COW, not "
+                         "%d",
+                         access);
+    if (access == SEGB_RW && segb_access(segment) != SEGB_RW)
+        return error_note(SEGB_E_ACCESS_DENIED,
+                          "the segment was not opened for writing");
+    return 0;
 }
 
 int segb_map(segb_segment *segment, size_t offset, size_t length, int access,
              void **address)
 {
-    int r = check(segment, offset, length, access);
-    size_t skipped = offset % wire_page();
-    struct view *view;
-    void *base;
+    size_t before = offset & (view_granularity() - 1);
+    struct view view;
+    void *memory;
+    int r;
 
+    if (!segment || !address)
+        return error_note(SEGB_E_INVALID_ARGUMENT,
+                          "segment or address is NULL");
+    r = check_range(segment, offset, &length);
+    if (r == 0)
+        r = check_access(segment, access);
+    if (r == 0)
+        r = view_attach(segb_handle(segment), offset - before, before + length,
+                        access, &memory);
     if (r < 0)
         return r;
-    if (length == 0)
-        length = segb_mapped_size(segment) - offset;
-    view = malloc(sizeof(*view));
-    if (!view)
-        return error_set(SEGB_E_SYSTEM, "out of memory");
-    r = wire_map(segb_handle(segment), offset - skipped, length + skipped,
-                 access, &base);
+    view.start = (uintptr_t)memory;
+    view.end = view.start + before + length;
+    r = add(view);
     if (r < 0) {
-        free(view);
+        view_detach(memory, before + length);
         return r;
     }
-    *view = (struct view){.base = base,
-                          .length = length + skipped,
-                          .end = (char *)base + skipped + length};
-    add_view(view);
-    *address = view->base + skipped;
+    *address = (char *)memory + before;
     return 0;
 }
 
-static struct view **find(const void *address)
+static int no_view(const void *address)
 {
-    const char *at = address;
-    struct view **view = &views;
-
-    while (*view && (at < (*view)->base || at >= (*view)->end))
-        view = &(*view)->next;
-    return view;
-}
-
-static int no_view(void)
-{
-    return error_set(SEGB_E_INVALID_ARGUMENT, "no view has that address");
+    return error_set(SEGB_E_INVALID_ARGUMENT, "no view is mapped at %p",
+                     address);
 }
 
 int segb_unmap(void *address)
 {
-    struct view **place, *view;
+    struct view view, *found;
 
-    wire_lock_take(wire_process_lock());
-    place = find(address);
-    view = *place;
-    if (view)
-        *place = view->next;
-    wire_lock_give(wire_process_lock());
-    if (!view)
-        return no_view();
-    wire_unmap(view->base, view->length);
-    free(view);
-    return 0;
+    thread_process_lock();
+    found = find((uintptr_t)address);
+    if (found) {
+        /* Out of the table first: once it is unmapped, another thread may be
+         * given the same addresses. */
+        view = *found;
+        take_out((size_t)(found - table.views), 1);
+    }
+    thread_process_unlock();
+    if (!found)
+        return no_view(address);
+    return view_detach((void *)view.start, view.end - view.start);
 }
 
 int segb_flush(void *address, size_t length)
 {
-    const struct view *view;
-    size_t left = 0;
+    struct view *found;
+    size_t rest = 0;
 
-    wire_lock_take(wire_process_lock());
-    view = *find(address);
-    if (view)
-        left = (size_t)(view->end - (char *)address);
-    wire_lock_give(wire_process_lock());
-    if (left == 0)
-        return no_view();
-    if (length > left)
+    thread_process_lock();
+    found = find((uintptr_t)address);
+    if (found)
+        rest = found->end - (uintptr_t)address;
+    thread_process_unlock();
+    if (!found)
+        return no_view(address);
+    if (length > rest)
         return error_set(SEGB_E_INVALID_ARGUMENT,
-                         "the view has %zu bytes from there, not %zu", left,
-                         length);
+                         "length: the view has %zu bytes from here, not %zu",
+                         rest, length);
     return 0;
 }

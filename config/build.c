@@ -488,7 +488,8 @@ static const char *read_list(struct build *build,
         free(list->items);
         *list = (struct config_principals){.set = true};
     }
-    while (*(at += strspn(at, ", \t"))) {
+    /* inih takes comments off first lines, not off those that go on. */
+    while (*(at += strspn(at, ", \t")) && *at != ';') {
         size_t size = strcspn(at, ", \t");
 
         what = add_principal(build, list, at, size);

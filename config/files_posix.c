@@ -118,7 +118,7 @@ static size_t make_paths(const char *folder, struct dirent **entries,
 {
     size_t made = 0;
 
-    while (list && made < count) {
+    while (made < count) {
         list[made] = join(folder, entries[made]->d_name);
         if (!list[made])
             break;
@@ -146,7 +146,7 @@ int files_drop_ins(const char *path, char ***list, size_t *count,
         return errno == ENOENT ? 0 : fail(why, strerror(errno));
     }
     paths = malloc(((size_t)found + 1) * sizeof(*paths));
-    made = make_paths(folder, entries, (size_t)found, paths);
+    made = paths ? make_paths(folder, entries, (size_t)found, paths) : 0;
     for (int i = 0; i < found; i++)
         free(entries[i]);
     free(entries);

@@ -21,6 +21,7 @@
 struct broker_counters {
     uint64_t connections;
     uint64_t refused_connections;
+    uint64_t refused_unmapped;
     uint64_t cut_off;
     uint64_t requests;
     uint64_t malformed;

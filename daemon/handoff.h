@@ -18,20 +18,12 @@ enum {
     HANDOFF_E_REFS = -3   /* too many sent handles are unread: try later */
 };
 
-struct handoff_message {
-    size_t size; /* bytes received */
-    frame_handle handles[PROTOCOL_HANDLES_MAX];
-    unsigned count;
-    bool truncated; /* some handles were lost on the way */
-};
-
 /*
- * Reads once, without waiting, up to `capacity` bytes. 0 and a message whose
- * handles the caller owns, or an outcome above. No bytes at all mean the end:
- * HANDOFF_E_GONE.
+ * Reads once, without waiting: 0 and the count of bytes, at least one, or an
+ * outcome above. No request takes handles, so those that come along are left
+ * to the kernel, which closes them: they never enter this process.
  */
-int handoff_receive(int connection, char *bytes, size_t capacity,
-                    struct handoff_message *message);
+int handoff_receive(int connection, char *bytes, size_t capacity, size_t *size);
 
 /*
  * Sends once, without waiting; the handles ride on the first byte and stay

@@ -12,48 +12,19 @@ union control {
     char bytes[CMSG_SPACE(PROTOCOL_HANDLES_MAX * sizeof(int))];
 };
 
-static void take_handles(struct msghdr *header, struct handoff_message *message)
+int handoff_receive(int connection, char *bytes, size_t capacity, size_t *size)
 {
-    struct cmsghdr *c;
-    int fd;
-
-    for (c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
-        size_t size = c->cmsg_len - CMSG_LEN(0);
-
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        for (size_t at = 0; at + sizeof(fd) <= size; at += sizeof(fd)) {
-            memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
-            message->handles[message->count++] = fd;
-        }
-    }
-}
-
-int handoff_receive(int connection, char *bytes, size_t capacity,
-                    struct handoff_message *message)
-{
-    struct iovec data = {.iov_base = bytes, .iov_len = capacity};
-    union control control;
-    struct msghdr header = {.msg_iov = &data,
-                            .msg_iovlen = 1,
-                            .msg_control = control.bytes,
-                            .msg_controllen = sizeof(control.bytes)};
     ssize_t n;
 
     do
-        n = recvmsg(connection, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        n = recv(connection, bytes, capacity, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return errno == EAGAIN ? HANDOFF_E_AGAIN : HANDOFF_E_GONE;
-    message->size = (size_t)n;
-    message->count = 0;
-    message->truncated = header.msg_flags & MSG_CTRUNC;
-    take_handles(&header, message);
-    if (n > 0)
-        return 0;
-    for (unsigned i = 0; i < message->count; i++)
-        handoff_close(message->handles[i]);
-    return HANDOFF_E_GONE;
+    if (n < 0 && errno == EAGAIN)
+        return HANDOFF_E_AGAIN;
+    if (n <= 0)
+        return HANDOFF_E_GONE;
+    *size = (size_t)n;
+    return 0;
 }
 
 static void put_handles(struct msghdr *header, union control *control,

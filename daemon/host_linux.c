@@ -159,10 +159,15 @@ bool host_stderr_is_journal(void)
     const char *stream = getenv("JOURNAL_STREAM");
     unsigned long long device, inode;
     struct stat status;
+    char *end;
 
-    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-           fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device &&
-           status.st_ino == inode;
+    if (!stream || fstat(STDERR_FILENO, &status) < 0)
+        return false;
+    device = strtoull(stream, &end, 10);
+    if (*end != ':')
+        return false;
+    inode = strtoull(end + 1, &end, 10);
+    return *end == '\0' && status.st_dev == device && status.st_ino == inode;
 }
 
 void host_write_stderr(const char *bytes, size_t size)

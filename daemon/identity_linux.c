@@ -18,15 +18,18 @@ enum { OVERFLOW_ID = 65534 };
 static bool namespace_is_partial(void)
 {
     unsigned long inside, outside, count;
+    char line[128], *at = line;
     FILE *map = fopen("/proc/self/uid_map", "re");
-    bool full = false;
+    bool read = map && fgets(line, sizeof(line), map);
 
-    if (!map)
+    if (map)
+        fclose(map);
+    if (!read)
         return true;
-    if (fscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3)
-        full = inside == 0 && outside == 0 && count >= UINT32_MAX;
-    fclose(map);
-    return !full;
+    inside = strtoul(at, &at, 10);
+    outside = strtoul(at, &at, 10);
+    count = strtoul(at, &at, 10);
+    return inside != 0 || outside != 0 || count < UINT32_MAX;
 }
 
 static int compare_groups(const void *a, const void *b)

@@ -184,14 +184,12 @@ void peer_flush(struct peer *peer)
 
 /* ---- receiving ---- */
 
-static void refuse_frame(struct peer *peer, int r)
+static void refuse_long_line(struct peer *peer)
 {
-    struct message_problem problem = {.error = PROTOCOL_BAD_REQUEST};
-    const char *text = r == FRAME_E_TOO_LONG
-                           ? "a line may have at most 65536 bytes"
-                           : "too many handles that no request names";
+    static const struct message_problem problem = {
+        .error = PROTOCOL_BAD_REQUEST,
+        .text = "a line has at most 65536 bytes"};
 
-    snprintf(problem.text, sizeof(problem.text), "%s", text);
     message_error_write(peer_reply(peer), &problem, NULL);
     peer->broker->counters.malformed++;
     peer_finish(peer);
@@ -219,9 +217,8 @@ static void serve_lines(struct peer *peer)
         peer_close(peer);
         return;
     }
-    frame_reader_drop_unclaimed(&peer->reader);
     if (r < 0)
-        refuse_frame(peer, r);
+        refuse_long_line(peer);
     else
         peer_flush(peer);
 }
@@ -229,9 +226,9 @@ static void serve_lines(struct peer *peer)
 static void receive(struct peer *peer)
 {
     struct peers *peers = &peer->broker->peers;
-    struct handoff_message message;
+    size_t size;
     int r = handoff_receive(peer->connection, peers->input,
-                            sizeof(peers->input), &message);
+                            sizeof(peers->input), &size);
 
     if (r == HANDOFF_E_AGAIN)
         return;
@@ -239,15 +236,7 @@ static void receive(struct peer *peer)
         peer_close(peer);
         return;
     }
-    frame_reader_feed(&peer->reader, peers->input, message.size);
-    if (message.count > 0 || message.truncated) {
-        r = frame_reader_feed_handles(&peer->reader, message.handles,
-                                      message.count, message.truncated);
-        if (r < 0) {
-            refuse_frame(peer, r);
-            return;
-        }
-    }
+    frame_reader_feed(&peer->reader, peers->input, size);
     serve_lines(peer);
 }
 
@@ -348,8 +337,10 @@ static int identify(struct broker *broker, int connection,
     if (r == 0)
         return callers_get(&broker->callers, &identity, caller);
     if (r == IDENTITY_UNMAPPED) {
-        log_warning("refused a client whose user has no number in the "
-                    "broker's user namespace");
+        /* Once is enough to say; anybody could fill the log. */
+        if (!broker->counters.refused_unmapped++)
+            log_warning("refused a client whose user has no number in the "
+                        "broker's user namespace; further ones are counted");
         snprintf(problem.text, sizeof(problem.text),
                  "your user has no number in the broker's user namespace, so "
                  "it cannot tell you from others");
@@ -370,7 +361,7 @@ static int charge_connection(struct broker *broker, int connection,
     if (r != QUOTA_FULL)
         return r;
     request_explain_quota(&refusal, &problem, &detail);
-    log_info("refused a connection of %s: %s", caller->label, problem.text);
+    log_debug("refused a connection of %s: %s", caller->label, problem.text);
     refuse_connection(broker, connection, &problem, &detail);
     return -1;
 }

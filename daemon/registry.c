@@ -25,7 +25,7 @@ static size_t write_key(char *key, uint32_t user, const char *name)
     size_t size = strlen(name);
 
     memcpy(key, &space, NAMESPACE_SIZE);
-    memcpy(key + NAMESPACE_SIZE, name, size);
+    memcpy(key + NAMESPACE_SIZE, name, size); /* NOLINT: no string */
     return NAMESPACE_SIZE + size;
 }
 
@@ -63,7 +63,7 @@ void registry_init(struct registry *registry, struct callers *callers)
 
 static void entry_free(struct registry *registry, struct entry *entry)
 {
-    HASH_DELETE(by_id, registry->by_id, entry);
+    HASH_DELETE(by_id, registry->by_id, entry); /* NOLINT: uthash */
     segment_free(entry->memory);
     quota_undo(&entry->segments_charge);
     quota_undo(&entry->bytes_charge);
@@ -235,7 +235,7 @@ void registry_release(struct registry *registry, struct grant *grant)
 {
     struct entry *entry = grant->entry;
 
-    HASH_DEL(registry->grants, grant);
+    HASH_DEL(registry->grants, grant); /* NOLINT: uthash */
     DL_DELETE(grant->holder->grants, grant);
     grant->holder->count--;
     quota_undo(&grant->charge);

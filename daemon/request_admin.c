@@ -94,6 +94,7 @@ int request_stats(struct call *call)
         {"connections", broker->peers.count},
         {"connections_accepted", c->connections},
         {"connections_refused", c->refused_connections},
+        {"connections_unmapped", c->refused_unmapped},
         {"connections_cut_off", c->cut_off},
         {"requests", c->requests},
         {"requests_refused", refusals(broker)},

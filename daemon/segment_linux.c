@@ -147,7 +147,7 @@ enum segment_use segment_use(struct segment *segment)
 static bool try_lease(struct segment *segment)
 {
     uint64_t size = segment_mapped_size(1);
-    frame_handle handle;
+    frame_handle handle = -1;
     bool good = ask_lease(segment) == SEGMENT_FREE;
     void *view;
 
@@ -165,10 +165,10 @@ static bool try_lease(struct segment *segment)
 
 void segment_init(void)
 {
-    struct segment *trial;
+    struct segment *trial = NULL;
 
     lease_works = false;
-    if (segment_new(segment_mapped_size(1), &trial) < 0)
+    if (segment_new(segment_mapped_size(1), &trial) < 0 || !trial)
         return;
     lease_works = try_lease(trial);
     segment_free(trial);

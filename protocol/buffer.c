@@ -16,15 +16,29 @@ void buffer_deinit(struct buffer *b)
     buffer_init(b, b->limit);
 }
 
-static int grow(struct buffer *b, size_t size)
+/* A capacity of at least `size`, which is within the limit. */
+static size_t next_capacity(const struct buffer *b, size_t size)
 {
     size_t capacity = b->capacity ? b->capacity : FIRST_CAPACITY;
+
+    while (capacity < size) {
+        if (capacity > b->limit / 2)
+            return b->limit;
+        capacity *= 2;
+    }
+    return capacity < b->limit ? capacity : b->limit;
+}
+
+int buffer_reserve(struct buffer *b, size_t n)
+{
+    size_t capacity;
     char *data;
 
-    while (capacity < size)
-        capacity *= 2;
-    if (capacity > b->limit)
-        capacity = b->limit;
+    if (n <= b->capacity - b->size)
+        return 0;
+    if (n > b->limit - b->size)
+        return BUFFER_E_FULL;
+    capacity = next_capacity(b, b->size + n);
     data = realloc(b->data, capacity);
     if (!data)
         return BUFFER_E_NOMEM;
@@ -35,10 +49,10 @@ static int grow(struct buffer *b, size_t size)
 
 int buffer_add(struct buffer *b, const void *bytes, size_t n)
 {
-    if (n > b->limit - b->size)
-        return BUFFER_E_FULL;
-    if (n > b->capacity - b->size && grow(b, b->size + n) < 0)
-        return BUFFER_E_NOMEM;
+    int r = buffer_reserve(b, n);
+
+    if (r < 0)
+        return r;
     if (n > 0)
         memcpy(b->data + b->size, bytes, n);
     b->size += n;

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* Both negative: the bytes were not added and the buffer is as it was. */
+/* Both negative: nothing was added and the buffer is as it was. */
 enum { BUFFER_E_NOMEM = -1, BUFFER_E_FULL = -2 };
 
 struct buffer {
@@ -21,6 +21,10 @@ void buffer_init(struct buffer *b, size_t limit);
 
 /* Frees the bytes and leaves an empty buffer with the same limit. */
 void buffer_deinit(struct buffer *b);
+
+/* Makes room for n more bytes behind the last one. 0, BUFFER_E_FULL or
+ * BUFFER_E_NOMEM. */
+int buffer_reserve(struct buffer *b, size_t n);
 
 /* Copies n bytes to the end. 0, BUFFER_E_FULL or BUFFER_E_NOMEM. */
 int buffer_add(struct buffer *b, const void *bytes, size_t n);

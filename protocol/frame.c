@@ -50,6 +50,7 @@ void frame_reader_deinit(struct frame_reader *r)
     drop_handles(r);
     buffer_deinit(&r->kept);
     r->kept_taken = 0;
+    r->kept_seen = 0;
     r->lent_size = 0;
 }
 
@@ -113,91 +114,110 @@ void frame_reader_feed(struct frame_reader *r, const char *bytes, size_t size)
     r->lent_size = size;
 }
 
-/* Gives `size` bytes as a line, if they are not too many. */
-static int give(const char *bytes, size_t size, const char **line,
-                size_t *line_size)
+/*
+ * Looks for the first line of `size` bytes, of which `seen` hold no newline.
+ * FRAME_LINE and its length, FRAME_AGAIN or FRAME_E_TOO_LONG.
+ */
+static int find_line(const char *bytes, size_t size, size_t seen,
+                     size_t *length)
 {
-    if (size >= PROTOCOL_LINE_MAX)
+    const char *end =
+        size > seen ? memchr(bytes + seen, '\n', size - seen) : NULL;
+
+    *length = end ? (size_t)(end - bytes) : size;
+    if (*length >= PROTOCOL_LINE_MAX)
         return FRAME_E_TOO_LONG;
-    *line = bytes;
-    *line_size = size;
-    return FRAME_LINE;
+    return end ? FRAME_LINE : FRAME_AGAIN;
 }
 
-/* Moves lent bytes, up to the first newline, behind the kept ones. */
-static int complete_kept(struct frame_reader *r)
-{
-    const char *end = memchr(r->lent, '\n', r->lent_size);
-    size_t size = end ? (size_t)(end - r->lent) + 1 : r->lent_size;
-
-    if (r->kept.size - r->kept_taken + size > PROTOCOL_LINE_MAX)
-        return FRAME_E_TOO_LONG;
-    if (buffer_add(&r->kept, r->lent, size) < 0)
-        return FRAME_E_NOMEM;
-    r->lent += size;
-    r->lent_size -= size;
-    return 0;
-}
-
-/* The next line of the kept bytes; FRAME_AGAIN when they hold none. */
 static int next_kept(struct frame_reader *r, const char **line, size_t *size)
 {
     const char *from = r->kept.data + r->kept_taken;
-    size_t left = r->kept.size - r->kept_taken;
-    const char *end = left ? memchr(from, '\n', left) : NULL;
+    size_t length;
+    int answer = find_line(from, r->kept.size - r->kept_taken,
+                           r->kept_seen - r->kept_taken, &length);
 
-    if (!end)
-        return left >= PROTOCOL_LINE_MAX ? FRAME_E_TOO_LONG : FRAME_AGAIN;
-    r->kept_taken += (size_t)(end - from) + 1;
-    return give(from, (size_t)(end - from), line, size);
+    if (answer == FRAME_AGAIN)
+        r->kept_seen = r->kept.size;
+    if (answer != FRAME_LINE)
+        return answer;
+    *line = from;
+    *size = length;
+    r->kept_taken += length + 1;
+    r->kept_seen = r->kept_taken;
+    return FRAME_LINE;
 }
 
 static int next_lent(struct frame_reader *r, const char **line, size_t *size)
 {
-    const char *from = r->lent;
-    const char *end = r->lent_size ? memchr(from, '\n', r->lent_size) : NULL;
+    size_t length;
+    int answer = find_line(r->lent, r->lent_size, 0, &length);
 
-    if (!end)
-        return r->lent_size >= PROTOCOL_LINE_MAX ? FRAME_E_TOO_LONG
-                                                 : FRAME_AGAIN;
-    r->lent += (end - from) + 1;
-    r->lent_size -= (size_t)(end - from) + 1;
-    return give(from, (size_t)(end - from), line, size);
+    if (answer != FRAME_LINE)
+        return answer;
+    *line = r->lent;
+    *size = length;
+    r->lent += length + 1;
+    r->lent_size -= length + 1;
+    return FRAME_LINE;
+}
+
+static void forget_taken(struct frame_reader *r)
+{
+    buffer_consume(&r->kept, r->kept_taken);
+    r->kept_seen -= r->kept_taken;
+    r->kept_taken = 0;
+    /* A connection that waits for its next line holds no memory. */
+    if (r->kept.size == 0)
+        buffer_deinit(&r->kept);
+}
+
+/* Moves lent bytes, up to the first newline, behind the kept part of a line,
+ * so that it lies in one piece. */
+static int complete_kept(struct frame_reader *r)
+{
+    size_t length;
+    int answer = find_line(r->lent, r->lent_size, 0, &length);
+    size_t moved = length + (answer == FRAME_LINE);
+
+    if (r->kept.size + moved > PROTOCOL_LINE_MAX)
+        return FRAME_E_TOO_LONG;
+    if (buffer_add(&r->kept, r->lent, moved) < 0)
+        return FRAME_E_NOMEM;
+    r->lent += moved;
+    r->lent_size -= moved;
+    return 0;
 }
 
 int frame_reader_next(struct frame_reader *r, const char **line, size_t *size)
 {
-    int answer;
+    int answer = FRAME_AGAIN;
 
-    if (r->kept_taken == r->kept.size) {
-        buffer_deinit(&r->kept);
-        r->kept_taken = 0;
-        return next_lent(r, line, size);
-    }
-    answer = next_kept(r, line, size);
-    if (answer != FRAME_AGAIN || r->lent_size == 0)
+    if (r->kept_taken < r->kept.size)
+        answer = next_kept(r, line, size);
+    if (answer != FRAME_AGAIN)
         return answer;
-    /* A line that began in an earlier feed: it must lie in one piece. */
-    buffer_consume(&r->kept, r->kept_taken);
-    r->kept_taken = 0;
+    forget_taken(r);
+    if (r->kept.size == 0)
+        return next_lent(r, line, size);
+    if (r->lent_size == 0)
+        return FRAME_AGAIN;
     answer = complete_kept(r);
     return answer < 0 ? answer : next_kept(r, line, size);
 }
 
 int frame_reader_keep(struct frame_reader *r)
 {
-    buffer_consume(&r->kept, r->kept_taken);
-    r->kept_taken = 0;
+    if (r->lent_size > 0 || r->kept_taken == r->kept.size)
+        forget_taken(r);
     if (buffer_add(&r->kept, r->lent, r->lent_size) < 0)
         return FRAME_E_NOMEM;
     r->lent_size = 0;
-    if (r->kept.size == 0)
-        buffer_deinit(&r->kept);
     return 0;
 }
 
 void frame_reader_drop_unclaimed(struct frame_reader *r)
 {
-    if (r->kept.size == 0 && r->lent_size == 0)
+    if (r->kept_taken == r->kept.size && r->lent_size == 0)
         drop_handles(r);
 }

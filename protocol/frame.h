@@ -39,6 +39,7 @@ struct frame_batch;
 struct frame_reader {
     struct buffer kept; /* bytes that outlive the lender's buffer */
     size_t kept_taken;  /* of them, given out as lines */
+    size_t kept_seen;   /* of them, known to hold no newline not taken */
     const char *lent;   /* bytes of the current feed, not yet given out */
     size_t lent_size;
     struct frame_batch *current; /* opened by the last index 0 */
@@ -55,8 +56,9 @@ void frame_reader_init(struct frame_reader *r,
 void frame_reader_deinit(struct frame_reader *r);
 
 /*
- * Lends `size` bytes just received, valid until frame_reader_keep. Whatever
- * was lent before must have been kept.
+ * Lends `size` bytes just received, at most PROTOCOL_LINE_MAX, valid until
+ * frame_reader_keep. Whatever was lent before must have been kept, and every
+ * whole line have been given out: what a reader keeps is bounded by that.
  */
 void frame_reader_feed(struct frame_reader *r, const char *bytes, size_t size);
 

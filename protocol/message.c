@@ -7,83 +7,72 @@
  */
 #include "message.h"
 
+#include "line.h"
 #include "utf8.h"
 
 #include <cjson/cJSON.h>
-#include <math.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 /* ---- lines to trees ---- */
 
-/* Whether a \u0000 stands in the line, which cJSON would take for the end of
- * its string. */
-static bool has_escaped_nul(const char *line, size_t size)
+static bool is_repeated(const cJSON *first, const cJSON *member)
 {
-    const char *at = line, *end = line + size;
-
-    while ((at = memchr(at, '\\', (size_t)(end - at))) != NULL) {
-        if (end - at >= 6 && memcmp(at, "\\u0000", 6) == 0)
-            return true;
-        at += end - at >= 2 ? 2 : 1;
-    }
-    return false;
-}
-
-static bool has_control(const char *line, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if ((unsigned char)line[i] < 0x20 && line[i] != '\t' && line[i] != '\r')
+    for (; first != member; first = first->next)
+        if (first->string[0] == member->string[0] &&
+            strcmp(first->string, member->string) == 0)
             return true;
     return false;
 }
 
-/* Whether every object is small, without duplicate keys, and not too deep. */
-static const char *tree_problem(const cJSON *item, int depth)
+/* Whether an object, or an array, and all within are small enough and without
+ * duplicate keys. */
+static const char *tree_problem(const cJSON *container, int depth)
 {
-    const cJSON *child, *other;
+    const cJSON *child;
     int members = 0;
-    const char *problem;
+    const char *problem = NULL;
 
     if (depth > PROTOCOL_DEPTH_MAX)
         return "it is nested too deep (8 levels)";
-    for (child = item->child; child; child = child->next) {
-        if (cJSON_IsObject(item) && ++members > PROTOCOL_MEMBERS_MAX)
+    for (child = container->child; child && !problem; child = child->next) {
+        if (child->string && ++members > PROTOCOL_MEMBERS_MAX)
             return "an object has too many members (64)";
-        for (other = item->child; child->string && other != child;
-             other = other->next)
-            if (strcmp(other->string, child->string) == 0)
-                return "a key stands twice in one object";
-        problem = child->child ? tree_problem(child, depth + 1) : NULL;
-        if (problem)
-            return problem;
+        if (child->string && is_repeated(container->child, child))
+            return "a key stands twice in one object";
+        if (child->type & (cJSON_Object | cJSON_Array))
+            problem = tree_problem(child, depth + 1);
     }
-    return NULL;
+    return problem;
 }
 
-static bool only_space(const char *from, const char *end)
-{
-    while (from < end && (*from == ' ' || *from == '\t' || *from == '\r'))
-        from++;
-    return from == end;
-}
-
-/* The tree of a line that is one good object; else NULL and what is wrong. */
+/*
+ * The tree of a line that is one good object. Else NULL and what is wrong, or
+ * NULL where memory is short.
+ */
 static cJSON *parse_line(const char *line, size_t size, const char **problem)
 {
     const char *end = NULL;
     cJSON *tree;
 
-    *problem = "it is not valid UTF-8";
-    if (!utf8_valid(line, size))
-        return NULL;
-    *problem = "it holds control characters";
-    if (has_control(line, size) || has_escaped_nul(line, size))
+    *problem = line_problem(line, size);
+    if (*problem)
         return NULL;
     *problem = "it is not a JSON object";
+    size = line_trim(line, size);
+    /* cJSON reads a byte too far where a text ends within an object. */
+    if (size == 0 || line[size - 1] != '}')
+        return NULL;
+    errno = 0;
     tree = cJSON_ParseWithLengthOpts(line, size, &end, 0);
-    if (tree && cJSON_IsObject(tree) && only_space(end, line + size))
+    if (!tree) {
+        if (errno == ENOMEM)
+            *problem = NULL;
+        return NULL;
+    }
+    if (cJSON_IsObject(tree) && end == line + size)
         *problem = tree_problem(tree, 1);
     if (!*problem)
         return tree;
@@ -103,32 +92,85 @@ static int integer_of(const cJSON *item, uint64_t low, uint64_t high,
                       uint64_t *value)
 {
     double number = cJSON_IsNumber(item) ? item->valuedouble : -1;
+    uint64_t whole;
 
-    if (!(number >= (double)low && number <= (double)high) ||
-        number != floor(number))
+    if (!(number >= (double)low && number <= (double)high))
         return -1;
-    *value = (uint64_t)number;
+    whole = (uint64_t)number;
+    if ((double)whole != number)
+        return -1;
+    *value = whole;
     return 0;
 }
 
-/* ---- requests ---- */
+/* ---- requests: their fields ---- */
 
-/* Reads the fields of one request; the first problem stays. */
+enum field {
+    FIELD_ID,
+    FIELD_OP,
+    FIELD_NAME,
+    FIELD_SEGMENT,
+    FIELD_ACCESS,
+    FIELD_SIZE,
+    FIELD_GRANT,
+    FIELD_IF_EXISTS,
+    FIELD_SHARE,
+    FIELD_COMMIT,
+    FIELD_PERSIST,
+    FIELD_VERSION,
+    FIELD_CLIENT,
+    FIELD_PREFIX,
+    FIELD_AFTER,
+    FIELD_LIMIT,
+    FIELD_ALL,
+    FIELD_LEVEL,
+    FIELDS
+};
+
+static const char *const FIELD_NAMES[FIELDS] = {
+    [FIELD_ID] = "id",           [FIELD_OP] = "op",
+    [FIELD_NAME] = "name",       [FIELD_SEGMENT] = "segment",
+    [FIELD_ACCESS] = "access",   [FIELD_SIZE] = "size",
+    [FIELD_GRANT] = "grant",     [FIELD_IF_EXISTS] = "if_exists",
+    [FIELD_SHARE] = "share",     [FIELD_COMMIT] = "commit",
+    [FIELD_PERSIST] = "persist", [FIELD_VERSION] = "version",
+    [FIELD_CLIENT] = "client",   [FIELD_PREFIX] = "prefix",
+    [FIELD_AFTER] = "after",     [FIELD_LIMIT] = "limit",
+    [FIELD_ALL] = "all",         [FIELD_LEVEL] = "level"};
+
+/* One request's fields, and the first problem with them. */
 struct reader {
-    const cJSON *object;
+    const cJSON *fields[FIELDS]; /* NULL: absent or null */
     struct message_problem *problem;
     bool refused;
 };
+
+/* Unknown fields are left alone. */
+static void gather_fields(struct reader *r, const cJSON *object)
+{
+    const cJSON *item;
+
+    memset(r->fields, 0, sizeof(r->fields));
+    for (item = object->child; item; item = item->next) {
+        if (cJSON_IsNull(item))
+            continue;
+        for (int i = 0; i < FIELDS; i++)
+            if (FIELD_NAMES[i][0] == item->string[0] &&
+                strcmp(FIELD_NAMES[i], item->string) == 0) {
+                r->fields[i] = item;
+                break;
+            }
+    }
+}
 
 static void refuse(struct reader *r, enum protocol_error error,
                    const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The first refusal stays. */
 static void refuse(struct reader *r, enum protocol_error error,
                    const char *format, ...)
 {
-    char *text = r->problem->text;
-    size_t size;
     va_list arguments;
 
     if (r->refused)
@@ -136,36 +178,40 @@ static void refuse(struct reader *r, enum protocol_error error,
     r->refused = true;
     r->problem->error = error;
     va_start(arguments, format);
-    vsnprintf(text, sizeof(r->problem->text), format, arguments);
+    vsnprintf(r->problem->text, sizeof(r->problem->text), format, arguments);
     va_end(arguments);
-    for (size = strlen(text); size > 0 && !utf8_valid(text, size);)
-        text[--size] = '\0';
 }
 
-/* Describes a value for an error's text. */
-static const char *describe(const cJSON *item, char *text, size_t size)
+/* Room for a value that is shown in a refusal. */
+enum { VALUE_SIZE = 48 };
+
+static const char *describe(const cJSON *item, char text[VALUE_SIZE])
 {
     if (cJSON_IsString(item))
-        snprintf(text, size, "the string \"%.40s\"", item->valuestring);
-    else if (cJSON_IsNumber(item))
-        snprintf(text, size, "%.17g", item->valuedouble);
-    else if (cJSON_IsBool(item))
-        snprintf(text, size, "%s", cJSON_IsTrue(item) ? "true" : "false");
-    else
-        snprintf(text, size, "an %s", cJSON_IsArray(item) ? "array" : "object");
+        return utf8_quote(item->valuestring, text, VALUE_SIZE);
+    if (cJSON_IsBool(item))
+        return cJSON_IsTrue(item) ? "true" : "false";
+    if (cJSON_IsArray(item))
+        return "an array";
+    if (cJSON_IsObject(item))
+        return "an object";
+    if (cJSON_IsNull(item))
+        return "null";
+    snprintf(text, VALUE_SIZE, "%.17g", item->valuedouble);
     return text;
 }
 
-static void refuse_value(struct reader *r, const char *key,
-                         const char *expected, const cJSON *item)
+static void refuse_value(struct reader *r, enum field field,
+                         const char *expected)
 {
-    char text[80];
+    const char *name = FIELD_NAMES[field];
+    char text[VALUE_SIZE];
 
-    if (item)
-        refuse(r, PROTOCOL_INVALID_ARGUMENT, "%s: expected %s, not %s", key,
-               expected, describe(item, text, sizeof(text)));
+    if (r->fields[field])
+        refuse(r, PROTOCOL_INVALID_ARGUMENT, "%s: expected %s, not %s", name,
+               expected, describe(r->fields[field], text));
     else
-        refuse(r, PROTOCOL_INVALID_ARGUMENT, "%s is missing: expected %s", key,
+        refuse(r, PROTOCOL_INVALID_ARGUMENT, "%s is missing: expected %s", name,
                expected);
 }
 
@@ -175,121 +221,127 @@ struct bounds {
     const char *expected;
 };
 
-static const struct bounds ANY_ID = {0, PROTOCOL_INTEGER_MAX,
-                                     "an integer from 0 to 2^53-1"};
+static const struct bounds ANY_INTEGER = {0, PROTOCOL_INTEGER_MAX,
+                                          "an integer from 0 to 2^53-1"};
 static const struct bounds SIZES = {1, PROTOCOL_INTEGER_MAX,
                                     "an integer of bytes from 1 to 2^53-1"};
 static const struct bounds PAGE_LIMITS = {1, PROTOCOL_PAGE_MAX,
                                           "an integer from 1 to 1000"};
 
-static uint64_t read_integer(struct reader *r, const char *key,
+static uint64_t read_integer(struct reader *r, enum field field,
                              const struct bounds *bounds)
 {
-    const cJSON *item = member(r->object, key);
     uint64_t value = 0;
 
-    if (!item || integer_of(item, bounds->low, bounds->high, &value) < 0)
-        refuse_value(r, key, bounds->expected, item);
+    if (integer_of(r->fields[field], bounds->low, bounds->high, &value) < 0)
+        refuse_value(r, field, bounds->expected);
     return value;
 }
 
-static uint64_t read_optional(struct reader *r, const char *key,
+static uint64_t read_optional(struct reader *r, enum field field,
                               const struct bounds *bounds, uint64_t otherwise)
 {
-    return member(r->object, key) ? read_integer(r, key, bounds) : otherwise;
+    return r->fields[field] ? read_integer(r, field, bounds) : otherwise;
 }
 
-static bool read_bool(struct reader *r, const char *key, bool otherwise)
+static bool read_bool(struct reader *r, enum field field, bool otherwise)
 {
-    const cJSON *item = member(r->object, key);
+    const cJSON *item = r->fields[field];
 
     if (!item)
         return otherwise;
     if (!cJSON_IsBool(item))
-        refuse_value(r, key, "true or false", item);
+        refuse_value(r, field, "true or false");
     return cJSON_IsTrue(item);
 }
 
-/* A string, or NULL when there is none. */
-static const char *read_string(struct reader *r, const char *key, size_t most)
+/* NULL when there is none, or no good one. */
+static const char *read_string(struct reader *r, enum field field)
 {
-    const cJSON *item = member(r->object, key);
+    const cJSON *item = r->fields[field];
 
-    if (!item)
-        return NULL;
-    if (!cJSON_IsString(item)) {
-        refuse_value(r, key, "a string", item);
-        return NULL;
-    }
-    if (strlen(item->valuestring) > most) {
-        refuse(r, PROTOCOL_INVALID_ARGUMENT,
-               "%s: expected at most %zu bytes, not %zu", key, most,
-               strlen(item->valuestring));
-        return NULL;
-    }
-    return item->valuestring;
+    if (item && !cJSON_IsString(item))
+        refuse_value(r, field, "a string");
+    return cJSON_IsString(item) ? item->valuestring : NULL;
 }
 
-/* One of a set of words: its number, or `otherwise` when it is absent. */
-static int read_word(struct reader *r, const char *key,
-                     const char *const *words, int count, int otherwise)
+static const char *read_bounded(struct reader *r, enum field field, size_t most)
 {
-    const cJSON *item = member(r->object, key);
-    char expected[80] = "";
+    const char *string = read_string(r, field);
 
-    if (!item)
-        return otherwise;
-    for (int i = 0; i < count; i++) {
-        size_t size = strlen(expected);
-
-        if (cJSON_IsString(item) && strcmp(item->valuestring, words[i]) == 0)
-            return i;
-        snprintf(expected + size, sizeof(expected) - size, "%s\"%s\"",
-                 i == 0           ? ""
-                 : i == count - 1 ? " or "
-                                  : ", ",
-                 words[i]);
-    }
-    refuse_value(r, key, expected, item);
-    return otherwise;
+    if (string && strlen(string) > most)
+        refuse(r, PROTOCOL_INVALID_ARGUMENT,
+               "%s: expected at most %zu bytes, not %zu", FIELD_NAMES[field],
+               most, strlen(string));
+    return string;
 }
 
 static enum protocol_access read_access(struct reader *r,
                                         enum protocol_access otherwise)
 {
-    static const char *const words[] = {"ro", "rw", "cow"};
+    const char *word = read_string(r, FIELD_ACCESS);
+    enum protocol_access access = otherwise;
 
-    return (enum protocol_access)read_word(r, "access", words,
-                                           PROTOCOL_ACCESSES, (int)otherwise);
+    if (word && message_access_parse(word, &access) < 0)
+        refuse_value(r, FIELD_ACCESS, "\"ro\", \"rw\" or \"cow\"");
+    return access;
+}
+
+static bool read_fail_if_exists(struct reader *r)
+{
+    const char *word = read_string(r, FIELD_IF_EXISTS);
+
+    if (word && strcmp(word, "open") != 0 && strcmp(word, "fail") != 0)
+        refuse_value(r, FIELD_IF_EXISTS, "\"open\" or \"fail\"");
+    return word && strcmp(word, "fail") == 0;
+}
+
+static enum protocol_log_level read_level(struct reader *r)
+{
+    const char *word = read_string(r, FIELD_LEVEL);
+    enum protocol_log_level level = PROTOCOL_LOG_INFO;
+
+    if (!word || message_level_parse(word, &level) < 0)
+        refuse_value(r, FIELD_LEVEL,
+                     "\"error\", \"warning\", \"info\" or \"debug\"");
+    return level;
+}
+
+static const char *read_client(struct reader *r)
+{
+    const char *name = read_bounded(r, FIELD_CLIENT, PROTOCOL_CLIENT_MAX);
+
+    if (name && utf8_has_control(name, strlen(name)))
+        refuse_value(r, FIELD_CLIENT, "no control characters");
+    return name;
 }
 
 static const char *read_name(struct reader *r)
 {
-    const cJSON *item = member(r->object, "name");
-    const char *problem;
+    const char *name = read_string(r, FIELD_NAME);
+    const char *problem = NULL;
+    char text[VALUE_SIZE];
 
-    if (!item)
-        return NULL;
-    if (!cJSON_IsString(item)) {
-        refuse_value(r, "name", "a string", item);
-        return NULL;
-    }
-    problem =
-        message_name_problem(item->valuestring, strlen(item->valuestring));
+    if (name)
+        problem = message_name_problem(name, strlen(name));
     if (problem)
-        refuse(r, PROTOCOL_INVALID_NAME, "%s", problem);
-    return item->valuestring;
+        refuse(r, PROTOCOL_INVALID_NAME, "name %s: %s",
+               utf8_quote(name, text, VALUE_SIZE), problem);
+    return name;
 }
 
 static struct message_target read_target(struct reader *r)
 {
     struct message_target target = {.name = read_name(r)};
 
-    target.segment = read_optional(r, "segment", &ANY_ID, MESSAGE_NONE);
-    if ((target.name != NULL) == (target.segment != MESSAGE_NONE))
+    target.segment =
+        read_optional(r, FIELD_SEGMENT, &ANY_INTEGER, MESSAGE_NONE);
+    if (r->fields[FIELD_NAME] && r->fields[FIELD_SEGMENT])
         refuse(r, PROTOCOL_INVALID_ARGUMENT,
-               "expected either name or segment%s",
-               target.name ? ", not both" : "");
+               "name and segment: expected one of them, not both");
+    else if (!r->fields[FIELD_NAME] && !r->fields[FIELD_SEGMENT])
+        refuse(r, PROTOCOL_INVALID_ARGUMENT,
+               "name is missing, and segment too: expected one of them");
     return target;
 }
 
@@ -297,37 +349,57 @@ static struct message_page read_page(struct reader *r)
 {
     struct message_page page;
 
-    page.after = read_optional(r, "after", &ANY_ID, 0);
-    page.limit = (unsigned)read_optional(r, "limit", &PAGE_LIMITS,
+    page.after = read_optional(r, FIELD_AFTER, &ANY_INTEGER, 0);
+    page.limit = (unsigned)read_optional(r, FIELD_LIMIT, &PAGE_LIMITS,
                                          PROTOCOL_PAGE_DEFAULT);
     return page;
 }
 
-static void read_principals(struct reader *r, const cJSON *share,
-                            const char *key, const char **list, unsigned *count)
+/* ---- requests: the share list ---- */
+
+static void refuse_share(struct reader *r, const char *key,
+                         const char *expected, const cJSON *item)
 {
-    const cJSON *array = member(share, key);
+    char text[VALUE_SIZE];
+
+    refuse(r, PROTOCOL_INVALID_ARGUMENT, "share.%s: expected %s, not %s", key,
+           expected, describe(item, text));
+}
+
+/* Only its form; whether there is such an account, the broker asks. */
+static bool is_principal(const cJSON *item)
+{
+    size_t size;
+
+    if (!cJSON_IsString(item))
+        return false;
+    size = strlen(item->valuestring);
+    return size > 0 && size <= PROTOCOL_PRINCIPAL_MAX &&
+           !utf8_has_control(item->valuestring, size);
+}
+
+static void read_principals(struct reader *r, const char *key,
+                            const char **list, unsigned *count)
+{
+    const cJSON *array = member(r->fields[FIELD_SHARE], key);
     const cJSON *item;
 
     *count = 0;
     if (!array)
         return;
     if (!cJSON_IsArray(array)) {
-        refuse_value(r, key, "an array of principals", array);
+        refuse_share(r, key, "an array of principals", array);
         return;
     }
     cJSON_ArrayForEach (item, array) {
-        if (!cJSON_IsString(item) ||
-            strlen(item->valuestring) > PROTOCOL_PRINCIPAL_MAX) {
-            refuse(r, PROTOCOL_INVALID_ARGUMENT,
-                   "share.%s: expected strings of at most %d bytes", key,
-                   PROTOCOL_PRINCIPAL_MAX);
-            return;
-        }
         if (*count == PROTOCOL_SHARE_MAX) {
             refuse(r, PROTOCOL_INVALID_ARGUMENT,
-                   "share.%s: expected at most %d principals", key,
-                   PROTOCOL_SHARE_MAX);
+                   "share.%s: expected at most %d principals, not %d", key,
+                   PROTOCOL_SHARE_MAX, cJSON_GetArraySize(array));
+            return;
+        }
+        if (!is_principal(item)) {
+            refuse_share(r, key, "principals of 1 to 128 bytes", item);
             return;
         }
         list[(*count)++] = item->valuestring;
@@ -336,56 +408,42 @@ static void read_principals(struct reader *r, const cJSON *share,
 
 static void read_share(struct reader *r, struct message_share *share)
 {
-    const cJSON *object = member(r->object, "share");
+    const cJSON *object = r->fields[FIELD_SHARE];
 
     share->read_count = share->write_count = 0;
     if (!object)
         return;
     if (!cJSON_IsObject(object)) {
-        refuse_value(r, "share", "an object", object);
+        refuse_value(r, FIELD_SHARE, "an object");
         return;
     }
-    read_principals(r, object, "read", share->read, &share->read_count);
-    read_principals(r, object, "write", share->write, &share->write_count);
+    read_principals(r, "read", share->read, &share->read_count);
+    read_principals(r, "write", share->write, &share->write_count);
 }
+
+/* ---- requests: the whole ---- */
 
 static void read_create(struct reader *r, struct message_create *create)
 {
-    static const char *const if_exists[] = {"open", "fail"};
-
     create->name = read_name(r);
-    create->size = read_integer(r, "size", &SIZES);
+    create->size = read_integer(r, FIELD_SIZE, &SIZES);
     create->access = read_access(r, PROTOCOL_RW);
-    create->fail_if_exists = read_word(r, "if_exists", if_exists, 2, 0) == 1;
-    create->commit = read_bool(r, "commit", true);
-    create->persist = read_bool(r, "persist", false);
+    create->fail_if_exists = read_fail_if_exists(r);
+    create->commit = read_bool(r, FIELD_COMMIT, true);
+    create->persist = read_bool(r, FIELD_PERSIST, false);
     read_share(r, &create->share);
     if (create->persist && !create->name)
         refuse(r, PROTOCOL_INVALID_ARGUMENT,
-               "persist: only a segment with a name can persist");
-}
-
-static void read_hello(struct reader *r, struct message_request *request)
-{
-    request->hello.version = read_integer(r, "version", &ANY_ID);
-    request->hello.client = read_string(r, "client", PROTOCOL_CLIENT_MAX);
-}
-
-static void read_level(struct reader *r, struct message_request *request)
-{
-    const char *level = read_string(r, "level", 16);
-
-    if (!level || message_level_parse(level, &request->log_level) < 0)
-        refuse_value(r, "level",
-                     "\"error\", \"warning\", \"info\" or \"debug\"",
-                     member(r->object, "level"));
+               "persist: expected a name with it, since only a named segment "
+               "can persist");
 }
 
 static void read_body(struct reader *r, struct message_request *request)
 {
     switch (request->op) {
     case PROTOCOL_HELLO:
-        read_hello(r, request);
+        request->hello.version = read_integer(r, FIELD_VERSION, &ANY_INTEGER);
+        request->hello.client = read_client(r);
         break;
     case PROTOCOL_CREATE:
         read_create(r, &request->create);
@@ -395,7 +453,7 @@ static void read_body(struct reader *r, struct message_request *request)
         request->open.access = read_access(r, PROTOCOL_RO);
         break;
     case PROTOCOL_RELEASE:
-        request->release = read_integer(r, "grant", &ANY_ID);
+        request->release = read_integer(r, FIELD_GRANT, &ANY_INTEGER);
         break;
     case PROTOCOL_REMOVE:
         request->remove = read_target(r);
@@ -405,17 +463,17 @@ static void read_body(struct reader *r, struct message_request *request)
         break;
     case PROTOCOL_LIST:
         request->list.page = read_page(r);
-        request->list.prefix = read_string(r, "prefix", PROTOCOL_NAME_MAX);
+        request->list.prefix = read_bounded(r, FIELD_PREFIX, PROTOCOL_NAME_MAX);
         break;
     case PROTOCOL_USAGE:
         request->usage.page = read_page(r);
-        request->usage.all = read_bool(r, "all", false);
+        request->usage.all = read_bool(r, FIELD_ALL, false);
         break;
     case PROTOCOL_CLIENTS:
         request->clients = read_page(r);
         break;
     case PROTOCOL_LOG_LEVEL:
-        read_level(r, request);
+        request->log_level = read_level(r);
         break;
     case PROTOCOL_PING:
     case PROTOCOL_STATS:
@@ -424,14 +482,6 @@ static void read_body(struct reader *r, struct message_request *request)
     case PROTOCOL_OPS:
         break;
     }
-}
-
-static int find_op(const char *name)
-{
-    for (int i = 0; i < PROTOCOL_OPS; i++)
-        if (strcmp(message_op_name((enum protocol_op)i), name) == 0)
-            return i;
-    return -1;
 }
 
 static int malformed(struct message_problem *problem, const char *text)
@@ -445,25 +495,26 @@ static int malformed(struct message_problem *problem, const char *text)
 static int decode_tree(const cJSON *tree, struct message_request *request,
                        struct message_problem *problem)
 {
-    struct reader r = {.object = tree, .problem = problem};
-    const cJSON *op = member(tree, "op");
-    int number;
+    struct reader r;
+    const cJSON *op;
+    char text[VALUE_SIZE];
 
-    if (integer_of(member(tree, "id"), 0, PROTOCOL_INTEGER_MAX, &problem->id) <
+    gather_fields(&r, tree);
+    r.problem = problem;
+    r.refused = false;
+    if (integer_of(r.fields[FIELD_ID], 0, PROTOCOL_INTEGER_MAX, &problem->id) <
         0)
         return malformed(problem, "id is not an integer from 0 to 2^53-1");
     problem->has_id = true;
-    if (!op || !cJSON_IsString(op))
-        return malformed(problem, "op is not a string");
     request->id = problem->id;
-    number = find_op(op->valuestring);
-    if (number < 0) {
-        refuse(&r, PROTOCOL_UNKNOWN_OP, "there is no op \"%.40s\"",
-               op->valuestring);
-        return MESSAGE_REFUSED;
-    }
-    request->op = (enum protocol_op)number;
-    read_body(&r, request);
+    op = r.fields[FIELD_OP];
+    if (!cJSON_IsString(op))
+        return malformed(problem, "op is not a string");
+    if (message_op_parse(op->valuestring, &request->op) == 0)
+        read_body(&r, request);
+    else
+        refuse(&r, PROTOCOL_UNKNOWN_OP, "there is no op %s",
+               utf8_quote(op->valuestring, text, VALUE_SIZE));
     return r.refused ? MESSAGE_REFUSED : 0;
 }
 
@@ -479,7 +530,7 @@ int message_request_decode(const char *line, size_t size,
     problem->id = 0;
     tree = parse_line(line, size, &text);
     if (!tree)
-        return malformed(problem, text);
+        return text ? malformed(problem, text) : MESSAGE_E_NOMEM;
     r = decode_tree(tree, request, problem);
     if (r == 0)
         request->document = tree;
@@ -495,14 +546,6 @@ void message_request_deinit(struct message_request *request)
 }
 
 /* ---- replies ---- */
-
-static int find_error(const char *name)
-{
-    for (int i = 1; i < PROTOCOL_ERRORS; i++)
-        if (strcmp(message_error_name((enum protocol_error)i), name) == 0)
-            return i;
-    return PROTOCOL_INTERNAL;
-}
 
 /* A member that must be there, for the readers of bodies. */
 static int get_integer(const cJSON *object, const char *key, uint64_t *value)
@@ -549,7 +592,8 @@ static int read_error(const cJSON *tree, struct message_reply *reply)
 
     if (get_string(tree, "error", &name) < 0)
         return -1;
-    reply->error = (enum protocol_error)find_error(name);
+    if (message_error_parse(name, &reply->error) < 0)
+        reply->error = PROTOCOL_INTERNAL;
     if (get_string(tree, "message", &reply->text) < 0)
         reply->text = "";
     read_detail(tree, reply);
@@ -559,12 +603,12 @@ static int read_error(const cJSON *tree, struct message_reply *reply)
 int message_reply_decode(const char *line, size_t size,
                          struct message_reply *reply)
 {
-    const char *text;
-    cJSON *tree = parse_line(line, size, &text);
+    const char *problem;
+    cJSON *tree = parse_line(line, size, &problem);
 
     *reply = (struct message_reply){.document = tree};
     if (!tree)
-        return MESSAGE_MALFORMED;
+        return problem ? MESSAGE_MALFORMED : MESSAGE_E_NOMEM;
     reply->has_id = get_integer(tree, "id", &reply->id) == 0;
     if (get_bool(tree, "ok", &reply->ok) == 0 &&
         (reply->ok ? reply->has_id : read_error(tree, reply) == 0))
@@ -610,30 +654,11 @@ const char *message_reply_feature(const struct message_reply *reply,
     return item && cJSON_IsString(item) ? item->valuestring : NULL;
 }
 
-static int find_word(const char *word, const char *(*name_of)(int), int count)
-{
-    for (int i = 0; i < count; i++)
-        if (strcmp(name_of(i), word) == 0)
-            return i;
-    return -1;
-}
-
-static const char *access_word(int access)
-{
-    return message_access_name((enum protocol_access)access);
-}
-
-static const char *state_word(int state)
-{
-    return message_state_name((enum protocol_state)state);
-}
-
 int message_reply_grant(const struct message_reply *reply,
                         struct message_grant *grant)
 {
     const cJSON *tree = reply->document;
     const char *access;
-    int number;
 
     if (get_integer(tree, "grant", &grant->grant) < 0 ||
         get_integer(tree, "segment", &grant->segment) < 0 ||
@@ -643,9 +668,7 @@ int message_reply_grant(const struct message_reply *reply,
         get_string(tree, "access", &access) < 0 ||
         get_integer(member(tree, "handles"), "memory", &grant->memory) < 0)
         return MESSAGE_MALFORMED;
-    number = find_word(access, access_word, PROTOCOL_ACCESSES);
-    grant->access = (enum protocol_access)number;
-    return outcome(number < 0);
+    return outcome(message_access_parse(access, &grant->access) < 0);
 }
 
 static int read_may(const cJSON *object, struct message_segment *segment)
@@ -662,7 +685,6 @@ static int read_may(const cJSON *object, struct message_segment *segment)
 static int read_segment(const cJSON *object, struct message_segment *segment)
 {
     const char *state;
-    int number;
 
     if (get_string(object, "name", &segment->name) < 0)
         segment->name = NULL;
@@ -677,9 +699,7 @@ static int read_segment(const cJSON *object, struct message_segment *segment)
         get_integer(object, "grants", &segment->grants) < 0 ||
         get_integer(object, "created_at", &segment->created_at) < 0)
         return MESSAGE_MALFORMED;
-    number = find_word(state, state_word, PROTOCOL_STATES);
-    segment->state = (enum protocol_state)number;
-    return outcome(number < 0);
+    return outcome(message_state_parse(state, &segment->state) < 0);
 }
 
 int message_reply_stat(const struct message_reply *reply,

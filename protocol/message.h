@@ -268,7 +268,11 @@ const char *message_access_name(enum protocol_access access);
 const char *message_state_name(enum protocol_state state);
 const char *message_level_name(enum protocol_log_level level);
 
-/* 0 and the level, or -1. */
+/* 0 and what the name stands for, or -1. */
+int message_op_parse(const char *name, enum protocol_op *op);
+int message_error_parse(const char *name, enum protocol_error *error);
+int message_access_parse(const char *name, enum protocol_access *access);
+int message_state_parse(const char *name, enum protocol_state *state);
 int message_level_parse(const char *name, enum protocol_log_level *level);
 
 /*

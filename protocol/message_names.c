@@ -77,14 +77,63 @@ const char *message_level_name(enum protocol_log_level level)
     return LEVELS[level];
 }
 
+/* The number of a word in a table, or -1. Tables may have gaps. */
+static int find(const char *word, const char *const *words, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (words[i] && strcmp(words[i], word) == 0)
+            return i;
+    return -1;
+}
+
+int message_op_parse(const char *name, enum protocol_op *op)
+{
+    int number = find(name, OPS, PROTOCOL_OPS);
+
+    if (number < 0)
+        return -1;
+    *op = (enum protocol_op)number;
+    return 0;
+}
+
+int message_error_parse(const char *name, enum protocol_error *error)
+{
+    int number = find(name, ERRORS, PROTOCOL_ERRORS);
+
+    if (number < 0)
+        return -1;
+    *error = (enum protocol_error)number;
+    return 0;
+}
+
+int message_access_parse(const char *name, enum protocol_access *access)
+{
+    int number = find(name, ACCESSES, PROTOCOL_ACCESSES);
+
+    if (number < 0)
+        return -1;
+    *access = (enum protocol_access)number;
+    return 0;
+}
+
+int message_state_parse(const char *name, enum protocol_state *state)
+{
+    int number = find(name, STATES, PROTOCOL_STATES);
+
+    if (number < 0)
+        return -1;
+    *state = (enum protocol_state)number;
+    return 0;
+}
+
 int message_level_parse(const char *name, enum protocol_log_level *level)
 {
-    for (int i = 0; i < PROTOCOL_LOG_LEVELS; i++)
-        if (strcmp(LEVELS[i], name) == 0) {
-            *level = (enum protocol_log_level)i;
-            return 0;
-        }
-    return -1;
+    int number = find(name, LEVELS, PROTOCOL_LOG_LEVELS);
+
+    if (number < 0)
+        return -1;
+    *level = (enum protocol_log_level)number;
+    return 0;
 }
 
 const char *message_name_problem(const char *name, size_t size)
@@ -95,17 +144,10 @@ const char *message_name_problem(const char *name, size_t size)
         return "a name has at most 200 bytes";
     if (!utf8_valid(name, size))
         return "a name is valid UTF-8";
-    for (size_t i = 0; i < size; i++) {
-        unsigned char byte = (unsigned char)name[i];
-
-        if (byte < 0x20 || byte == 0x7f)
-            return "a name has no control characters";
-        /* U+0080 to U+009F are control characters too. */
-        if (byte == 0xc2 && (unsigned char)name[i + 1] < 0xa0)
-            return "a name has no control characters";
-        if (byte == '\\')
-            return "a name has no backslash";
-    }
+    if (utf8_has_control(name, size))
+        return "a name has no control characters";
+    if (memchr(name, '\\', size))
+        return "a name has no backslash";
     if (size == strlen(PROTOCOL_GLOBAL_PREFIX) &&
         memcmp(name, PROTOCOL_GLOBAL_PREFIX, size) == 0)
         return "something must follow global/";

@@ -6,28 +6,64 @@
 
 #include <string.h>
 
-/* A line being written. The first failure stays; what follows is ignored. */
+/* A line being written: straight into the buffer, whose size is set when the
+ * line is whole. The first failure stays; what follows is ignored. */
 struct writer {
     struct buffer *out;
-    size_t start;
+    char *at;
+    size_t room; /* bytes behind `at` */
     int failure;
     bool comma; /* the next field follows another */
 };
 
+/* Makes room for n bytes; false when there is none. */
+static bool make_room(struct writer *w, size_t n)
+{
+    struct buffer *out = w->out;
+    size_t written = out->data ? (size_t)(w->at - out->data) - out->size : 0;
+
+    if (w->failure == 0)
+        w->failure = buffer_reserve(out, written + n);
+    if (w->failure != 0) {
+        w->room = 0;
+        return false;
+    }
+    w->at = out->data + out->size + written;
+    w->room = out->capacity - out->size - written;
+    return true;
+}
+
 static struct writer begin(struct buffer *out)
 {
-    return (struct writer){.out = out, .start = out->size};
+    struct writer w = {.out = out};
+
+    if (out->data) {
+        w.at = out->data + out->size;
+        w.room = out->capacity - out->size;
+    }
+    return w;
 }
 
-static void put(struct writer *w, const char *bytes, size_t size)
+/* All or nothing. */
+static int finish(struct writer *w)
 {
-    if (w->failure == 0)
-        w->failure = buffer_add(w->out, bytes, size);
+    if (w->failure == 0 && w->at)
+        w->out->size = (size_t)(w->at - w->out->data);
+    return w->failure;
 }
 
-static void put_text(struct writer *w, const char *text)
+static inline void put(struct writer *w, const char *bytes, size_t size)
 {
-    put(w, text, strlen(text));
+    if (size == 0 || (size > w->room && !make_room(w, size)))
+        return;
+    memcpy(w->at, bytes, size);
+    w->at += size;
+    w->room -= size;
+}
+
+static inline void put_byte(struct writer *w, char byte)
+{
+    put(w, &byte, 1);
 }
 
 static void put_integer(struct writer *w, uint64_t value)
@@ -45,10 +81,13 @@ static void put_integer(struct writer *w, uint64_t value)
 static void put_escape(struct writer *w, unsigned char byte)
 {
     static const char hex[] = "0123456789abcdef";
+    static const char plain[] = "\"\\\b\f\n\r\t";
+    static const char letters[] = "\"\\bfnrt";
+    const char *found = memchr(plain, byte, sizeof(plain) - 1);
     char escape[6] = {'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]};
 
-    if (byte == '"' || byte == '\\') {
-        escape[1] = (char)byte;
+    if (found) {
+        escape[1] = letters[found - plain];
         put(w, escape, 2);
     } else {
         put(w, escape, sizeof(escape));
@@ -59,7 +98,7 @@ static void put_string(struct writer *w, const char *text)
 {
     const char *from = text;
 
-    put(w, "\"", 1);
+    put_byte(w, '"');
     for (; *text; text++) {
         unsigned char byte = (unsigned char)*text;
 
@@ -70,17 +109,22 @@ static void put_string(struct writer *w, const char *text)
         from = text + 1;
     }
     put(w, from, (size_t)(text - from));
-    put(w, "\"", 1);
+    put_byte(w, '"');
 }
 
 static void put_key(struct writer *w, const char *key)
 {
     if (w->comma)
-        put(w, ",", 1);
+        put_byte(w, ',');
     w->comma = true;
-    put(w, "\"", 1);
-    put_text(w, key);
+    put_byte(w, '"');
+    put(w, key, strlen(key));
     put(w, "\":", 2);
+}
+
+static void put_word(struct writer *w, const char *word)
+{
+    put(w, word, strlen(word));
 }
 
 static void field_integer(struct writer *w, const char *key, uint64_t value)
@@ -95,24 +139,24 @@ static void field_string(struct writer *w, const char *key, const char *text)
     if (text)
         put_string(w, text);
     else
-        put_text(w, "null");
+        put_word(w, "null");
 }
 
 static void field_bool(struct writer *w, const char *key, bool value)
 {
     put_key(w, key);
-    put_text(w, value ? "true" : "false");
+    put_word(w, value ? "true" : "false");
 }
 
 static void open_brace(struct writer *w, char brace)
 {
-    put(w, &brace, 1);
+    put_byte(w, brace);
     w->comma = false;
 }
 
 static void close_brace(struct writer *w, char brace)
 {
-    put(w, &brace, 1);
+    put_byte(w, brace);
     w->comma = true;
 }
 
@@ -123,18 +167,10 @@ static void field_strings(struct writer *w, const char *key,
     open_brace(w, '[');
     for (unsigned i = 0; i < count; i++) {
         if (i > 0)
-            put(w, ",", 1);
+            put_byte(w, ',');
         put_string(w, items[i]);
     }
     close_brace(w, ']');
-}
-
-/* All or nothing. */
-static int finish(struct writer *w)
-{
-    if (w->failure != 0)
-        buffer_truncate(w->out, w->start);
-    return w->failure;
 }
 
 static int end_line(struct writer *w)
@@ -354,6 +390,17 @@ int message_level_write(struct buffer *out, uint64_t id,
     return end_line(&w);
 }
 
+static void write_detail(struct writer *w, const struct message_budget *detail)
+{
+    open_brace(w, '{');
+    field_string(w, "section", detail->section);
+    field_string(w, "budget", detail->budget);
+    field_integer(w, "used", detail->used);
+    field_integer(w, "limit", detail->limit);
+    field_integer(w, "asked", detail->asked);
+    close_brace(w, '}');
+}
+
 int message_error_write(struct buffer *out,
                         const struct message_problem *problem,
                         const struct message_budget *detail)
@@ -370,13 +417,7 @@ int message_error_write(struct buffer *out,
     field_string(&w, "message", problem->text);
     if (detail) {
         put_key(&w, "detail");
-        open_brace(&w, '{');
-        field_string(&w, "section", detail->section);
-        field_string(&w, "budget", detail->budget);
-        field_integer(&w, "used", detail->used);
-        field_integer(&w, "limit", detail->limit);
-        field_integer(&w, "asked", detail->asked);
-        close_brace(&w, '}');
+        write_detail(&w, detail);
     }
     return end_line(&w);
 }
@@ -391,7 +432,7 @@ int message_page_begin(struct message_pager *pager, struct buffer *out,
 {
     struct writer w = begin_ok(out, id);
 
-    *pager = (struct message_pager){.out = out, .start = w.start};
+    *pager = (struct message_pager){.out = out, .start = out->size};
     put_key(&w, op == PROTOCOL_LIST ? "segments" : message_op_name(op));
     open_brace(&w, '[');
     return finish(&w);
@@ -402,15 +443,15 @@ static struct writer begin_row(const struct message_pager *pager)
     struct writer w = begin(pager->out);
 
     if (pager->rows > 0)
-        put(&w, ",", 1);
+        put_byte(&w, ',');
     return w;
 }
 
 static int end_row(struct message_pager *pager, struct writer *w)
 {
-    size_t size = pager->out->size - pager->start;
+    const char *start = pager->out->data + pager->start;
 
-    if (w->failure == 0 && size > PROTOCOL_LINE_MAX - PAGE_END_MAX)
+    if (w->failure == 0 && w->at - start > PROTOCOL_LINE_MAX - PAGE_END_MAX)
         w->failure = BUFFER_E_FULL;
     if (w->failure == 0)
         pager->rows++;
@@ -461,10 +502,13 @@ int message_page_add_client(struct message_pager *pager,
 int message_page_end(struct message_pager *pager, uint64_t next)
 {
     struct writer w = begin(pager->out);
+    int r;
 
-    w.start = pager->start;
     close_brace(&w, ']');
     if (next > 0)
         field_integer(&w, "next", next);
-    return end_line(&w);
+    r = end_line(&w);
+    if (r < 0)
+        buffer_truncate(pager->out, pager->start);
+    return r;
 }

@@ -8,7 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
+/* Not every unistd.h has it. */
+extern char **environ; /* NOLINT(readability-redundant-declaration) */
 
 static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 enum { PASSED_ON = sizeof(passed_on) / sizeof(passed_on[0]) };

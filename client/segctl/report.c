@@ -11,34 +11,34 @@
 #include <string.h>
 
 static const struct {
-    int code;
     const char *word;
+    int code;
     int status;
 } codes[] = {
-    {SEGB_E_BAD_REQUEST, "bad-request", STATUS_FAILED},
-    {SEGB_E_UNSUPPORTED_VERSION, "unsupported-version", STATUS_FAILED},
-    {SEGB_E_UNKNOWN_OP, "unknown-op", STATUS_FAILED},
-    {SEGB_E_INVALID_ARGUMENT, "invalid-argument", STATUS_USAGE},
-    {SEGB_E_INVALID_NAME, "invalid-name", STATUS_USAGE},
-    {SEGB_E_NOT_FOUND, "not-found", STATUS_NOT_FOUND},
-    {SEGB_E_EXISTS, "exists", STATUS_REFUSED},
-    {SEGB_E_ACCESS_DENIED, "access-denied", STATUS_REFUSED},
-    {SEGB_E_QUOTA_EXCEEDED, "quota-exceeded", STATUS_REFUSED},
-    {SEGB_E_NO_MEMORY, "no-memory", STATUS_REFUSED},
-    {SEGB_E_FILE_EMPTY, "file-empty", STATUS_REFUSED},
-    {SEGB_E_FILE_TOO_SMALL, "file-too-small", STATUS_REFUSED},
-    {SEGB_E_FILE_FULL, "file-full", STATUS_REFUSED},
-    {SEGB_E_TIMEOUT, "timeout", STATUS_NO_BROKER},
-    {SEGB_E_TOO_MANY_HANDLES, "too-many-handles", STATUS_REFUSED},
-    {SEGB_E_RATE_LIMITED, "rate-limited", STATUS_REFUSED},
-    {SEGB_E_NOT_SUPPORTED, "not-supported", STATUS_REFUSED},
-    {SEGB_E_BUSY, "busy", STATUS_REFUSED},
-    {SEGB_E_SHUTTING_DOWN, "shutting-down", STATUS_NO_BROKER},
-    {SEGB_E_INTERNAL, "internal", STATUS_FAILED},
-    {SEGB_E_NO_BROKER, "no-broker", STATUS_NO_BROKER},
-    {SEGB_E_GONE, "gone", STATUS_NO_BROKER},
-    {SEGB_E_SYSTEM, "system", STATUS_FAILED},
-    {SEGB_E_PROTOCOL, "protocol", STATUS_FAILED},
+    {"bad-request", SEGB_E_BAD_REQUEST, STATUS_FAILED},
+    {"unsupported-version", SEGB_E_UNSUPPORTED_VERSION, STATUS_FAILED},
+    {"unknown-op", SEGB_E_UNKNOWN_OP, STATUS_FAILED},
+    {"invalid-argument", SEGB_E_INVALID_ARGUMENT, STATUS_USAGE},
+    {"invalid-name", SEGB_E_INVALID_NAME, STATUS_USAGE},
+    {"not-found", SEGB_E_NOT_FOUND, STATUS_NOT_FOUND},
+    {"exists", SEGB_E_EXISTS, STATUS_REFUSED},
+    {"access-denied", SEGB_E_ACCESS_DENIED, STATUS_REFUSED},
+    {"quota-exceeded", SEGB_E_QUOTA_EXCEEDED, STATUS_REFUSED},
+    {"no-memory", SEGB_E_NO_MEMORY, STATUS_REFUSED},
+    {"file-empty", SEGB_E_FILE_EMPTY, STATUS_REFUSED},
+    {"file-too-small", SEGB_E_FILE_TOO_SMALL, STATUS_REFUSED},
+    {"file-full", SEGB_E_FILE_FULL, STATUS_REFUSED},
+    {"timeout", SEGB_E_TIMEOUT, STATUS_NO_BROKER},
+    {"too-many-handles", SEGB_E_TOO_MANY_HANDLES, STATUS_REFUSED},
+    {"rate-limited", SEGB_E_RATE_LIMITED, STATUS_REFUSED},
+    {"not-supported", SEGB_E_NOT_SUPPORTED, STATUS_REFUSED},
+    {"busy", SEGB_E_BUSY, STATUS_REFUSED},
+    {"shutting-down", SEGB_E_SHUTTING_DOWN, STATUS_NO_BROKER},
+    {"internal", SEGB_E_INTERNAL, STATUS_FAILED},
+    {"no-broker", SEGB_E_NO_BROKER, STATUS_NO_BROKER},
+    {"gone", SEGB_E_GONE, STATUS_NO_BROKER},
+    {"system", SEGB_E_SYSTEM, STATUS_FAILED},
+    {"protocol", SEGB_E_PROTOCOL, STATUS_FAILED},
 };
 
 /* The line's head: `segctl: create frames: `. */

@@ -95,14 +95,14 @@ static unsigned width_of(const char *string)
 
 static void measure(const struct table *table, bool bare, struct layout *layout)
 {
-    for (unsigned c = 0; c < table->column_count; c++)
+    for (unsigned c = 0; c < table->column_count; c++) {
         layout->width[c] = bare ? 1 : width_of(table->columns[c].title);
-    for (size_t i = 0; i < table->cell_count; i++) {
-        unsigned width = width_of(table->cells[i]);
-        unsigned *column = &layout->width[i % table->column_count];
+        for (size_t i = c; i < table->cell_count; i += table->column_count) {
+            unsigned width = width_of(table->cells[i]);
 
-        if (width > *column)
-            *column = width;
+            if (width > layout->width[c])
+                layout->width[c] = width;
+        }
     }
 }
 

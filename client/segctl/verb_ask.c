@@ -68,6 +68,11 @@ static void add_time(struct times *times, uint64_t time)
     times->count++;
 }
 
+static uint64_t average(const struct times *times)
+{
+    return times->count ? times->sum / times->count : 0;
+}
+
 static double milliseconds(uint64_t nanoseconds)
 {
     return (double)nanoseconds / 1e6;
@@ -92,8 +97,7 @@ static void print_times(const struct times *times)
         return;
     text_addf(&line, "%u answers: min/avg/max %.3f/%.3f/%.3f ms\n",
               times->count, milliseconds(times->least),
-              milliseconds(times->sum / times->count),
-              milliseconds(times->most));
+              milliseconds(average(times)), milliseconds(times->most));
     output_text(&line);
 }
 
@@ -107,7 +111,7 @@ static void print_times_json(const struct times *times,
     json_string(&json, "socket", broker->socket);
     json_number(&json, "count", times->count);
     json_number(&json, "min_ns", times->least);
-    json_number(&json, "avg_ns", times->sum / times->count);
+    json_number(&json, "avg_ns", average(times));
     json_number(&json, "max_ns", times->most);
     json_object_end(&json);
     json_print(&json);
@@ -120,20 +124,20 @@ int verb_ping(segb_client *client, const struct arguments *arguments)
     segb_broker broker;
     int r = segb_client_broker(client, &broker);
 
-    while (r == 0 && times.count < count && output_error() == 0) {
+    if (r != 0)
+        return report_code(arguments, r);
+    do {
         uint64_t start = terminal_clock();
         uint64_t time;
 
         r = segb_ping(client);
         if (r != 0)
-            break;
+            return report_code(arguments, r);
         time = terminal_clock() - start;
         add_time(&times, time);
         if (!arguments->json)
             print_time(&broker, time);
-    }
-    if (r != 0)
-        return report_code(arguments, r);
+    } while (times.count < count && output_error() == 0);
     if (arguments->json)
         print_times_json(&times, &broker);
     else

@@ -246,7 +246,7 @@ int verb_info(segb_client *client, const struct arguments *arguments)
 /* ---- usage ---- */
 
 static const struct table_column usage_columns[] = {
-    {"SECTION", false, true, 0}, {"BUDGET", false, false, 0},
+    {"SECTION", false, true, 0}, {"BUDGET", false, true, 0},
     {"USED", true, false, 0},    {"LIMIT", true, false, 0},
     {"FULL", true, false, 1},
 };

@@ -391,7 +391,7 @@ START_TEST(log_says_where_it_serves_and_levels_can_be_changed)
     struct raw raw;
     test_broker_start(&broker, NULL);
     test_path(line, "info: serving %s\n", broker.socket);
-    REQUIRE(test_broker_logged(&broker, line));
+    REQUIRE(TEST_UNTIL(5000, test_broker_logged(&broker, line)));
     raw_open(&raw, broker.socket);
     raw_ask(&raw, "{'id':1,'op':'log-level','level':'debug'}");
     REQUIRE_STR(raw_outcome(&raw), "ok");

@@ -74,12 +74,13 @@ is() {
 hold() {
     local label=$1
     shift
+    rm -f "$folder/$label.out" "$folder/$label.err"
     "$segctl" "$@" >"$folder/$label.out" 2>"$folder/$label.err" \
         <"${input:-/dev/null}" &
     pids+=($!)
     eval "$label=$!"
     await 20 grep -q 'ready\|created' "$folder/$label.out" \
-        "$folder/$label.err" ||
+        "$folder/$label.err" 2>/dev/null ||
         fail "segctl $*: not ready: $(cat "$folder/$label.err")"
 }
 
@@ -87,7 +88,8 @@ hold() {
 ends() {
     local status
     [ $# -lt 3 ] || kill -"$3" "$1"
-    wait "$1"
+    # The shell reports jobs that were killed.
+    { wait "$1"; } 2>/dev/null
     status=$?
     [ "$status" -eq "$2" ] || fail "status $status, not $2"
 }
@@ -104,7 +106,7 @@ json() {
     }
     python3 -c 'import json, sys
 it = json.load(open(sys.argv[1], encoding="utf-8"))
-sys.exit(0 if eval(sys.argv[2]) else 1)' "$1" "${2:-True}" ||
+sys.exit(0 if eval("(" + sys.argv[2] + ")") else 1)' "$1" "${2:-True}" ||
         fail "not $2: $(cat "$1")"
 }
 
@@ -155,12 +157,13 @@ check() {
 # ---- the command line ----
 
 helps() {
-    local verb
+    local verb all
     try 0 --help
-    has "$out" 'Usage: segctl' 'Exit status' --socket --json
+    all=$out
+    has "$all" 'Usage: segctl' 'Exit status' --socket --json
     for verb in create open put cat list info usage clients stats remove \
         reload ping exec log-level shutdown; do
-        has "$out" "  $verb "
+        has "$all" "  $verb "
         try 0 "$verb" --help
         has "$out" "Usage: segctl $verb "
         awk 'length > 80 { exit 1 }' "$folder/out" || fail "$verb: too wide"

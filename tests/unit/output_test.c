@@ -1,6 +1,5 @@
 /*
- * The sending half over a socketpair, with the receiving half of handoff.h as
- * the other side.
+ * Over a socketpair, whose other end reads as a client does.
  */
 #include "handoff.h"
 #include "output.h"
@@ -56,15 +55,27 @@ static void add_reply(const char *line, unsigned handles)
 static size_t read_some(unsigned *handles)
 {
     static char bytes[1 << 20];
-    struct handoff_message message;
-    int r = handoff_receive(pair[THEIRS], bytes, sizeof(bytes), &message);
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(PROTOCOL_HANDLES_MAX * sizeof(int))];
+    } control;
+    struct iovec data = {.iov_base = bytes, .iov_len = sizeof(bytes)};
+    struct msghdr header = {.msg_iov = &data,
+                            .msg_iovlen = 1,
+                            .msg_control = &control,
+                            .msg_controllen = sizeof(control)};
+    ssize_t n = recvmsg(pair[THEIRS], &header, MSG_DONTWAIT);
+    struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&header) : NULL;
+    size_t count = c ? (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
 
-    if (r < 0)
-        return 0;
-    for (unsigned i = 0; i < message.count; i++)
-        handoff_close(message.handles[i]);
-    *handles += message.count;
-    return message.size;
+    for (size_t i = 0; i < count; i++) {
+        int fd;
+
+        memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+        close(fd);
+    }
+    *handles += (unsigned)count;
+    return n > 0 ? (size_t)n : 0;
 }
 
 /* Makes the connection full, without a newline in sight. */

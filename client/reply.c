@@ -1,0 +1,179 @@
+/*
+ * Replies: which call each one is for, and what it brings.
+ *
+ * The broker is not trusted blindly. A reply that makes no sense ends the
+ * connection: nobody could say which requests are still to be answered.
+ */
+#include "internal.h"
+
+#include <string.h>
+#include <utlist.h>
+
+_Static_assert(SEGB_E_BAD_REQUEST == -(int)PROTOCOL_BAD_REQUEST &&
+                   SEGB_E_QUOTA_EXCEEDED == -(int)PROTOCOL_QUOTA_EXCEEDED &&
+                   SEGB_E_INTERNAL == -(int)PROTOCOL_INTERNAL &&
+                   PROTOCOL_ERRORS == PROTOCOL_INTERNAL + 1,
+               "the broker's errors are the library's, negated");
+
+static void nonsense(segb_client *client, const char *text)
+{
+    call_end_all(client, SEGB_E_PROTOCOL, text);
+}
+
+void reply_finish(segb_client *client, struct call *call, int status,
+                  const char *text, struct message_reply *reply)
+{
+    DL_DELETE(client->pending, call);
+    call->done = true;
+    call->status = status;
+    call->text = text;
+    if (reply) {
+        call->reply = *reply;
+        reply->document = NULL;
+    }
+    if (call->when_done)
+        DL_APPEND(client->due, call);
+}
+
+static void give_back(segb_client *client, uint64_t grant)
+{
+    struct message_request request = {.op = PROTOCOL_RELEASE, .release = grant};
+
+    /* A grant that cannot be given back would be held for as long as the
+     * connection is. */
+    if (call_queue(client, &request) < 0)
+        call_end_all(client, SEGB_E_SYSTEM, "out of memory");
+}
+
+/* A reply that nobody waits for any more. */
+static void discard(segb_client *client, const struct message_reply *reply)
+{
+    struct message_grant grant;
+    frame_handle handle;
+
+    if (!reply->ok || message_reply_grant(reply, &grant) != 0)
+        return;
+    if (frame_reader_claim(&client->reader, grant.memory, &handle) == 0)
+        channel_close_handle(handle);
+    give_back(client, grant.grant);
+}
+
+static int access_of(enum protocol_access access)
+{
+    switch (access) {
+    case PROTOCOL_RO:
+        return SEGB_RO;
+    case PROTOCOL_RW:
+        return SEGB_RW;
+    case PROTOCOL_COW:
+        return SEGB_COW;
+    case PROTOCOL_ACCESSES:
+        break;
+    }
+    return 0;
+}
+
+/* Whether the memory is there, all of it: a view that reached over its end
+ * would be SIGBUS one day. */
+static bool is_sound(const struct message_grant *grant, frame_handle handle)
+{
+    uint64_t size;
+
+    return grant->size > 0 && grant->size <= grant->mapped_size &&
+           channel_handle_size(handle, &size) == 0 &&
+           size >= grant->mapped_size;
+}
+
+static void take_segment(segb_client *client, struct call *call,
+                         const struct message_grant *grant, frame_handle handle)
+{
+    if (grant->mapped_size > SIZE_MAX) {
+        channel_close_handle(handle);
+        give_back(client, grant->grant);
+        reply_finish(client, call, SEGB_E_NOT_SUPPORTED,
+                     "the segment is larger than this program can map", NULL);
+        return;
+    }
+    call->segment = segment_new(client, grant, handle);
+    if (call->segment) {
+        reply_finish(client, call, 0, NULL, NULL);
+        return;
+    }
+    channel_close_handle(handle);
+    give_back(client, grant->grant);
+    reply_finish(client, call, SEGB_E_SYSTEM, "out of memory", NULL);
+}
+
+static void take_grant(segb_client *client, struct call *call,
+                       const struct message_reply *reply)
+{
+    struct message_grant grant;
+    frame_handle handle;
+
+    if (message_reply_grant(reply, &grant) != 0 ||
+        access_of(grant.access) != call->access) {
+        nonsense(client, "the broker's reply is not the grant asked for");
+        return;
+    }
+    if (frame_reader_claim(&client->reader, grant.memory, &handle) != 0) {
+        give_back(client, grant.grant);
+        reply_finish(client, call, SEGB_E_TOO_MANY_HANDLES,
+                     "the segment's handle did not arrive: this program has "
+                     "as many open as it may have",
+                     NULL);
+        return;
+    }
+    if (!is_sound(&grant, handle)) {
+        channel_close_handle(handle);
+        nonsense(client, "the segment's memory is smaller than the broker "
+                         "said");
+        return;
+    }
+    take_segment(client, call, &grant, handle);
+}
+
+/* An error that answers no request: the broker serves this client no more. */
+static void take_farewell(segb_client *client,
+                          const struct message_reply *reply)
+{
+    call_end_all(client, -(int)reply->error, reply->text);
+}
+
+static void take_answer(segb_client *client, struct message_reply *reply)
+{
+    struct call *call;
+
+    if (client->unanswered == 0 || reply->id > client->last_id) {
+        nonsense(client, "the broker answered what it was not asked");
+        return;
+    }
+    client->unanswered--;
+    if (reply->id == client->nudge)
+        client->nudge = 0;
+    DL_SEARCH_SCALAR(client->pending, call, id, reply->id);
+    if (!call)
+        discard(client, reply);
+    else if (!reply->ok)
+        reply_finish(client, call, -(int)reply->error, reply->text, reply);
+    else if (call->grants)
+        take_grant(client, call, reply);
+    else
+        reply_finish(client, call, 0, NULL, reply);
+}
+
+void reply_take(segb_client *client, const char *line, size_t size)
+{
+    struct message_reply reply;
+    int r = message_reply_decode(line, size, &reply);
+
+    if (r == MESSAGE_E_NOMEM)
+        call_end_all(client, SEGB_E_SYSTEM, "out of memory");
+    else if (r != 0)
+        nonsense(client, "the broker sent a line that is no reply");
+    else if (!reply.has_id)
+        take_farewell(client, &reply);
+    else
+        take_answer(client, &reply);
+    if (r == 0)
+        message_reply_deinit(&reply);
+}

@@ -1,0 +1,38 @@
+#include "view.h"
+
+#include "error.h"
+#include "internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+size_t view_granularity(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+int view_attach(frame_handle handle, size_t offset, size_t length, int access,
+                void **address)
+{
+    int protection = access == SEGB_RO ? PROT_READ : PROT_READ | PROT_WRITE;
+    int flags = access == SEGB_COW ? MAP_PRIVATE : MAP_SHARED;
+    void *memory =
+        mmap(NULL, length, protection, flags, (int)handle, (off_t)offset);
+
+    if (memory == MAP_FAILED)
+        return error_set(errno == EACCES || errno == EPERM
+                             ? SEGB_E_ACCESS_DENIED
+                             : SEGB_E_SYSTEM,
+                         "mmap of %zu bytes: %s", length, strerror(errno));
+    *address = memory;
+    return 0;
+}
+
+int view_detach(void *address, size_t length)
+{
+    if (munmap(address, length) < 0)
+        return error_set(SEGB_E_SYSTEM, "munmap: %s", strerror(errno));
+    return 0;
+}

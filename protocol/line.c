@@ -1,0 +1,71 @@
+#include "line.h"
+
+#include "utf8.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* Whether there are only printable ASCII characters and no escapes, looked at
+ * eight at a time: so are most lines, and they need no closer look. */
+static bool is_plain(const char *line, size_t size)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const char *end = line + size;
+    uint64_t word, bad = 0;
+
+    for (; end - line >= 8; line += 8) {
+        memcpy(&word, line, 8);
+        /* A byte's top bit is set where the byte itself has it, where the
+         * byte is below 0x20, and where it is a backslash. */
+        bad |= word | (word - ones * 0x20) | ((word ^ (ones * '\\')) - ones);
+    }
+    if (bad & (ones << 7))
+        return false;
+    for (; line < end; line++)
+        if (*line < 0x20 || *line > 0x7e || *line == '\\')
+            return false;
+    return true;
+}
+
+static bool is_space(char byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\r';
+}
+
+static bool has_control(const char *line, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)line[i] < 0x20 && !is_space(line[i]))
+            return true;
+    return false;
+}
+
+static bool has_escaped_nul(const char *line, size_t size)
+{
+    const char *at = line, *end = line + size;
+
+    while ((at = memchr(at, '\\', (size_t)(end - at))) != NULL) {
+        if (end - at >= 6 && memcmp(at, "\\u0000", 6) == 0)
+            return true;
+        at += end - at >= 2 ? 2 : 1;
+    }
+    return false;
+}
+
+const char *line_problem(const char *line, size_t size)
+{
+    if (is_plain(line, size))
+        return NULL;
+    if (!utf8_valid(line, size))
+        return "it is not valid UTF-8";
+    if (has_control(line, size) || has_escaped_nul(line, size))
+        return "it holds control characters";
+    return NULL;
+}
+
+size_t line_trim(const char *line, size_t size)
+{
+    while (size > 0 && is_space(line[size - 1]))
+        size--;
+    return size;
+}

@@ -1,0 +1,19 @@
+/*
+ * What bytes a line may hold, before anything looks at their meaning.
+ */
+#ifndef SEGBROKER_LINE_H
+#define SEGBROKER_LINE_H
+
+#include <stddef.h>
+
+/*
+ * NULL when the line is valid UTF-8 without control characters other than
+ * white space and without an escaped NUL (\u0000), else what is wrong with
+ * it: "it is not valid UTF-8".
+ */
+const char *line_problem(const char *line, size_t size);
+
+/* Its size without the white space at its end. */
+size_t line_trim(const char *line, size_t size);
+
+#endif

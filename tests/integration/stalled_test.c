@@ -1,0 +1,184 @@
+/*
+ * Clients that ask and never read: they are cut off, and what they take
+ * meanwhile is bounded.
+ */
+#include "tests/support/bystander.h"
+#include "tests/support/suite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MIB = 1 << 20 };
+
+static void setup(void)
+{
+    struct test_broker_options options = {0};
+    bystander_start(&options);
+}
+
+/* ---- a client that asks and never reads ---- */
+
+enum { STALLED = 8, PIPELINED = 10000 };
+
+struct stalled {
+    struct raw raw;
+    char *requests;
+    size_t size;
+    size_t sent;
+    bool ended;
+};
+
+static void stalled_prepare(struct stalled *stalled, bool creates)
+{
+    FILE *stream = open_memstream(&stalled->requests, &stalled->size);
+    REQUIRE(stream != NULL);
+    for (int i = 0; i < PIPELINED; i++) {
+        if (creates)
+            fprintf(stream, "{\"id\":%d,\"op\":\"create\",\"size\":1}\n", i);
+        else
+            fprintf(stream,
+                    "{\"id\":%d,\"op\":\"open\",\"name\":\"stalled\"}\n", i);
+    }
+    fclose(stream);
+}
+
+/* Pushes what the broker takes. */
+static void stalled_push(struct stalled *stalled)
+{
+    if (stalled->ended)
+        return;
+    long sent = raw_send_some(&stalled->raw, stalled->requests + stalled->sent,
+                              stalled->size - stalled->sent);
+    if (sent < 0)
+        stalled->ended = true;
+    else
+        stalled->sent += (size_t)sent;
+}
+
+/* The grants of all clients but the good one, which is the only root. */
+static uint64_t stalled_grants(void)
+{
+    struct message_client row;
+    uint64_t grants = 0;
+    const struct message_reply *reply =
+        raw_ask(&bystander, "{'id':1,'op':'clients','limit':1000}");
+    REQUIRE_STR(raw_outcome(&bystander), "ok");
+    for (unsigned i = 0; message_reply_client(reply, i, &row) == 0; i++) {
+        if (strcmp(row.user, "user:root") != 0)
+            grants += row.grants;
+    }
+    return grants;
+}
+
+/* Stalled clients of so many users. All open one segment again and again, or
+ * every other one of them creates. */
+static void expect_stalled_are_cut_off(int users, bool creators)
+{
+    static struct stalled stalled[STALLED];
+    int64_t most_memory = 0;
+    int64_t before = test_process_memory(bystander_broker.pid);
+
+    memset(stalled, 0, sizeof(stalled));
+    for (int i = 0; i < STALLED; i++) {
+        uint32_t user = TEST_ALICE + 1000 * (i % users);
+        stalled_prepare(&stalled[i], creators && i % 2);
+        raw_open_as(&stalled[i].raw, bystander_broker.socket, user, 0);
+        close(raw_create(&stalled[i].raw, NULL, "'name':'stalled','size':1"));
+        stalled_push(&stalled[i]);
+    }
+    int64_t end = test_clock_us() + 30 * 1000000;
+    while (stalled_grants() > 0) {
+        if (test_clock_us() > end)
+            FAIL("stalled clients are served after 30 s, %ju grants",
+                 (uintmax_t)stalled_grants());
+        for (int i = 0; i < STALLED; i++)
+            stalled_push(&stalled[i]);
+        bystander_expect_served();
+        int64_t memory = test_process_memory(bystander_broker.pid) - before;
+        most_memory = memory > most_memory ? memory : most_memory;
+        test_pause();
+    }
+    bystander_expect_served();
+    /* They get what was under way, and then the end. */
+    for (int i = 0; i < STALLED; i++)
+        REQUIRE(raw_ends(&stalled[i].raw, 5000));
+    REQUIRE(
+        TEST_UNTIL(5000, raw_used(&bystander, "total", "connections") == 1));
+    for (int i = 0; i < STALLED; i++) {
+        raw_close(&stalled[i].raw);
+        free(stalled[i].requests);
+    }
+    REQUIRE(suite_quick() || most_memory < 16 * MIB);
+}
+
+START_TEST(clients_that_never_read_are_cut_off)
+{
+    SKIP_UNLESS(test_is_root(), "needs root to act as other users");
+    expect_stalled_are_cut_off(1, true);
+}
+END_TEST
+
+/* Where a broker is not root, the kernel counts what is under way against
+ * the limit of its user: nobody may use that up for the others. */
+static void setup_small(void)
+{
+    struct test_broker_options options = {
+        .user = test_is_root() ? TEST_SERVICE : 0, .descriptors = 1024};
+    bystander_start(&options);
+}
+
+START_TEST(clients_that_never_read_do_not_use_up_descriptors)
+{
+    SKIP_UNLESS(test_is_root(), "needs root to act as other users");
+    static const int users[] = {1, STALLED};
+    expect_stalled_are_cut_off(users[_i], false);
+}
+END_TEST
+
+START_TEST(slow_reader_is_not_cut_off)
+{
+    enum { REQUESTS = 3000 };
+    struct raw slow;
+    char *batch = NULL;
+    size_t size = 0;
+    size_t sent = 0;
+    FILE *stream = open_memstream(&batch, &size);
+    REQUIRE(stream != NULL);
+    for (int i = 0; i < REQUESTS; i++)
+        fprintf(stream, "{\"id\":%d,\"op\":\"ping\"}\n", i);
+    fclose(stream);
+    raw_open(&slow, bystander_broker.socket);
+    for (int i = 0; i < REQUESTS; i++) {
+        long more = raw_send_some(&slow, batch + sent, size - sent);
+        REQUIRE(more >= 0);
+        sent += (size_t)more;
+        REQUIRE_INT(raw_reply(&slow)->id, i);
+        if (i % 300 == 0)
+            bystander_expect_served();
+    }
+    free(batch);
+    raw_close(&slow);
+}
+END_TEST
+
+static Suite *stalled_suite(void)
+{
+    Suite *suite = suite_create("stalled");
+    TCase *tests = suite_case(suite, "stalled", 100);
+    tcase_add_checked_fixture(tests, setup, bystander_stop);
+    tcase_add_test(tests, slow_reader_is_not_cut_off);
+    tcase_add_test(tests, clients_that_never_read_are_cut_off);
+
+    tests = suite_case(suite, "small", 100);
+    tcase_add_checked_fixture(tests, setup_small, bystander_stop);
+    tcase_add_loop_test(
+        tests, clients_that_never_read_do_not_use_up_descriptors, 0, 2);
+    return suite;
+}
+
+int main(void)
+{
+    return suite_main(stalled_suite());
+}
