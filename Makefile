@@ -153,6 +153,7 @@ $(BUILD)/examples/%: $(BUILD)/obj/client/examples/%.o $(BUILD)/libsegbroker.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CJSON_LIBS) -pthread
 
 $(BUILD)/segbroker.pc: packaging/segbroker.pc.in Makefile
+	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
 
 # ---- tests ----

@@ -138,7 +138,7 @@ int segb_connect(const segb_connect_options *options, segb_client **client)
         r = arguments_options(&checked, sizeof(checked), options);
     if (r == 0)
         r = arguments_text("name", checked.name, PROTOCOL_CLIENT_MAX);
-    if (r < 0)
+    if (r != 0)
         return r;
     made = client_new(checked.timeout_ms ? checked.timeout_ms
                                          : DEFAULT_TIMEOUT_MS);

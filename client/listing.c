@@ -175,7 +175,7 @@ int segb_list(segb_client *client, const char *prefix, segb_info_fn row,
 
     if (r == 0)
         r = arguments_text("prefix", prefix, PROTOCOL_NAME_MAX);
-    if (r < 0)
+    if (r != 0)
         return r;
     request.list.prefix = prefix;
     return tell_pages(client, &request, &request.list.page, &listener);
@@ -188,7 +188,7 @@ int segb_usage(segb_client *client, int all, segb_budget_fn row, void *data)
     struct listener listener = {.budget = row, .data = data};
     int r = check(client, row != NULL);
 
-    if (r < 0)
+    if (r != 0)
         return r;
     return tell_pages(client, &request, &request.usage.page, &listener);
 }
@@ -199,7 +199,7 @@ int segb_peers(segb_client *client, segb_peer_fn row, void *data)
     struct listener listener = {.peer = row, .data = data};
     int r = check(client, row != NULL);
 
-    if (r < 0)
+    if (r != 0)
         return r;
     return tell_pages(client, &request, &request.clients, &listener);
 }
@@ -211,7 +211,7 @@ int segb_stats(segb_client *client, segb_counter_fn row, void *data)
     uint64_t next;
     int r = check(client, row != NULL);
 
-    return r < 0 ? r : tell_page(client, &request, &listener, &next);
+    return r != 0 ? r : tell_page(client, &request, &listener, &next);
 }
 
 /* ---- one segment ---- */

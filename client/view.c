@@ -15,7 +15,8 @@
 #include <string.h>
 
 struct view {
-    uintptr_t start; /* as mapped, on the granularity */
+    void *memory;    /* as mapped, on the granularity */
+    uintptr_t start; /* the same */
     uintptr_t end;
 };
 
@@ -56,6 +57,8 @@ static struct view *find(uintptr_t address)
 
 static void take_out(size_t at, size_t count)
 {
+    if (count == 0)
+        return;
     memmove(&table.views[at], &table.views[at + count],
             (table.count - at - count) * sizeof(table.views[0]));
     table.count -= count;
@@ -154,8 +157,9 @@ int segb_map(segb_segment *segment, size_t offset, size_t length, int access,
     if (r == 0)
         r = view_attach(segb_handle(segment), offset - before, before + length,
                         access, &memory);
-    if (r < 0)
+    if (r != 0)
         return r;
+    view.memory = memory;
     view.start = (uintptr_t)memory;
     view.end = view.start + before + length;
     r = add(view);
@@ -188,7 +192,7 @@ int segb_unmap(void *address)
     thread_process_unlock();
     if (!found)
         return no_view(address);
-    return view_detach((void *)view.start, view.end - view.start);
+    return view_detach(view.memory, view.end - view.start);
 }
 
 int segb_flush(void *address, size_t length)

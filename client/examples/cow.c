@@ -47,8 +47,8 @@ int main(int argc, char **argv)
 
     if (segb_connect(NULL, &client) < 0)
         return fail("connect");
-    if (attach(client, name, SEGB_COW, &mine, &changed) < 0 ||
-        attach(client, name, SEGB_RO, &theirs, &shared) < 0)
+    if (attach(client, name, SEGB_COW, &mine, &changed) != 0 ||
+        attach(client, name, SEGB_RO, &theirs, &shared) != 0)
         return fail(name);
     size = segb_size(mine) < 16 ? segb_size(mine) : 16;
     show("before:", shared, size);

@@ -61,7 +61,7 @@ const struct verb verbs[] = {
      "SEGBROKER_NAME in its environment.\n"
      "\n"
      "Map the descriptor or use pread: its file offset is shared with others\n"
-     "that have the segment.\n",
+     "that have the segment. Its end is SEGBROKER_SIZE rounded up to pages.\n",
      TAKES_ID | TAKES_ACCESS | TAKES_FD, OPERANDS_COMMAND, verb_exec},
     {"ping", "[OPTION]...", "ask whether the broker answers",
      "Ask the broker for an answer and tell how long it took.\n",

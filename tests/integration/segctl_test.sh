@@ -7,7 +7,6 @@ set -u
 build=$(realpath "${BUILD:-build}")
 segctl=$build/segctl
 folder=$(mktemp -d)
-pids=()
 holder= # processes that `hold` started
 other=
 passed=0
@@ -17,11 +16,17 @@ export SEGBROKER_SOCKET=$folder/run/broker.sock
 unset COLUMNS POSIXLY_CORRECT
 
 cleanup() {
-    local pid
-    for pid in "${pids[@]}"; do
-        kill -KILL "$pid" 2>/dev/null
+    local end=$((SECONDS + 5)) running
+    # First the mild way: `segctl exec` passes it on to its command.
+    for signal in TERM KILL; do
+        running=$(jobs -pr)
+        # shellcheck disable=SC2086 # words
+        [ -z "$running" ] || kill -"$signal" $running 2>/dev/null
+        while [ -n "$(jobs -pr)" ] && [ "$SECONDS" -lt "$end" ]; do
+            sleep 0.02
+        done
     done
-    wait 2>/dev/null
+    { wait; } 2>/dev/null
     rm -rf "$folder"
 }
 trap cleanup EXIT
@@ -77,7 +82,6 @@ hold() {
     rm -f "$folder/$label.out" "$folder/$label.err"
     "$segctl" "$@" >"$folder/$label.out" 2>"$folder/$label.err" \
         <"${input:-/dev/null}" &
-    pids+=($!)
     eval "$label=$!"
     await 20 grep -q 'ready\|created' "$folder/$label.out" \
         "$folder/$label.err" 2>/dev/null ||
@@ -117,7 +121,6 @@ start_broker() {
     printf '%s\n' "$2" >"$1.conf"
     "$build/segbrokerd" --runtime-dir "$1" --config "$1.conf" 2>"$1.log" &
     broker=$!
-    pids+=("$broker")
     if ! await 20 settled "$1" "$broker" || ! answers "$1"; then
         cat "$1.log"
         echo 'segctl_test: the broker does not serve' >&2
@@ -261,7 +264,6 @@ create_holds_until_interrupted() {
 create_ends_at_ctrl_c() {
     env --default-signal=INT "$segctl" create frames 1 \
         2>"$folder/holder.err" &
-    pids+=($!)
     await 20 grep -q ready "$folder/holder.err" || fail 'not ready'
     ends $! 0 INT
 }
@@ -423,7 +425,6 @@ put_interrupted_leaves_nothing() {
     mkfifo "$folder/fifo"
     "$segctl" put half --size 4096 --persist <"$folder/fifo" \
         2>"$folder/err" &
-    pids+=($!)
     exec 9>"$folder/fifo"
     printf 'abc' >&9
     await 20 "$segctl" info half >/dev/null 2>&1 || fail 'it did not begin'
@@ -643,14 +644,10 @@ exec_ends_as_the_command_does() {
     mkfifo "$folder/fifo"
     # shellcheck disable=SC2016 # for the inner shell
     "$segctl" exec frames -- sh -c \
-        'trap "exit 9" TERM; echo up; read -r _ <"$1"' sh "$folder/fifo" \
+        'trap "exit 9" TERM; echo up; read -r _ <>"$1"' sh "$folder/fifo" \
         >"$folder/up" &
-    pids+=($!)
     await 20 grep -q up "$folder/up" || fail 'it did not begin'
-    kill -TERM $!
-    exec 9>"$folder/fifo"
-    exec 9>&-
-    ends $! 9
+    ends $! 9 TERM
     rm "$folder/fifo"
     ends "$holder" 0 TERM
 }
@@ -714,7 +711,6 @@ shows_progress_on_a_terminal() {
     SHELL=/bin/sh script -qfec \
         "'$segctl' put slow --size 60MiB --persist <'$folder/fifo'" \
         "$folder/typescript" </dev/null >/dev/null &
-    pids+=($!)
     feed_until_progress >"$folder/fifo" || fail 'no progress was shown'
     ends $! 0
     try 0 remove slow

@@ -5,6 +5,8 @@
 #ifndef SEGBROKER_TESTS_FAKE_H
 #define SEGBROKER_TESTS_FAKE_H
 
+#include "client/segbroker.h"
+
 #include <stddef.h>
 
 enum fake_act {
@@ -14,7 +16,8 @@ enum fake_act {
     FAKE_GIVE,    /* the same, with a handle to `number` bytes of memory */
     FAKE_CRAWL,   /* the same as FAKE_GIVE, each byte by itself */
     FAKE_PART,    /* sends `text` as it is, `number` times */
-    FAKE_ANSWER,  /* `number` times: reads a line, sends its id with `text` */
+    FAKE_ANSWER,  /* `number` times: reads a line, sends its id with `text`;
+                   * 0: until the client has gone */
     FAKE_WAIT,    /* for the test's fake_go */
     FAKE_PAUSE,   /* `number` milliseconds */
     FAKE_HANG_UP  /* waits until the client has gone */
@@ -43,6 +46,9 @@ void fake_start(const struct fake_step *script);
 
 /* Its socket. */
 const char *fake_socket(void);
+
+/* Connects to it as a client of the name `fake_connect`. */
+int fake_connect(int timeout_ms, segb_client **client);
 
 /* Lets it go on after its next FAKE_WAIT. */
 void fake_go(void);

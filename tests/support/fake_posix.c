@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@ static struct {
     char socket[TEST_PATH_MAX];
     int listener;
     int client;
+    int memory; /* what it gives handles of */
     pthread_t thread;
     sem_t go;
     char line[LINE]; /* read last */
@@ -86,21 +88,6 @@ static bool expect(const char *text)
     return good;
 }
 
-static int make_memory(size_t size)
-{
-    char path[TEST_PATH_MAX];
-    int fd;
-
-    test_path(path, "%s/memory", fake.folder);
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    unlink(path);
-    if (fd >= 0 && ftruncate(fd, (off_t)size) < 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
 /* Sends all of it; a handle, unless -1, with the first byte. */
 static bool send_all(const char *bytes, size_t size, int handle)
 {
@@ -135,27 +122,16 @@ static bool send_all(const char *bytes, size_t size, int handle)
 static bool say(const struct fake_step *step)
 {
     char *line = quoted(step->text);
-    size_t size = strlen(line);
-    int memory = -1;
+    size_t size = strlen(line) + 1;
+    size_t piece = step->act == FAKE_CRAWL ? 1 : size;
+    int handle = step->act == FAKE_SAY ? -1 : fake.memory;
     bool good = true;
 
-    line[size] = '\n'; /* in place of the NUL */
-    if (step->act != FAKE_SAY) {
-        memory = make_memory(step->number);
-        if (memory < 0)
-            good = complain("no memory to give: %s", strerror(errno));
-    }
-    if (step->act == FAKE_CRAWL)
-        for (size_t i = 0; i < size && good; i++)
-            good = send_all(line + i, 1, i == 0 ? memory : -1);
-    else if (good)
-        good = send_all(line, size, memory);
-    if (step->act == FAKE_CRAWL && good)
-        good = send_all("\n", 1, -1);
-    else if (good)
-        good = send_all(line + size, 1, -1);
-    if (memory >= 0)
-        close(memory);
+    line[size - 1] = '\n'; /* in place of the NUL */
+    if (handle >= 0 && ftruncate(handle, (off_t)step->number) < 0)
+        good = complain("no memory to give: %s", strerror(errno));
+    for (size_t at = 0; at < size && good; at += piece)
+        good = send_all(line + at, piece, at == 0 ? handle : -1);
     free(line);
     return good;
 }
@@ -178,7 +154,7 @@ static bool answer(const struct fake_step *step)
     unsigned long long id;
     bool good = true;
 
-    for (size_t i = 0; i < step->number && good; i++) {
+    for (size_t i = 0; (i < step->number || step->number == 0) && good; i++) {
         good = read_line();
         if (!good)
             break;
@@ -187,6 +163,8 @@ static bool answer(const struct fake_step *step)
         good = send_all(line, strlen(line), -1);
     }
     free(text);
+    if (step->number == 0)
+        fake.complaint[0] = '\0'; /* it was meant to end like this */
     return good;
 }
 
@@ -230,8 +208,12 @@ static void *play(void *data)
 {
     const struct fake_step *step = fake.script;
     struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
+    sigset_t all;
 
     (void)data;
+    /* Signals are for the client. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
     fake.client = accept(fake.listener, NULL, NULL);
     if (fake.client < 0)
         return NULL;
@@ -247,6 +229,17 @@ static void *play(void *data)
 
 /* ---- the test's side ---- */
 
+static int make_memory(void)
+{
+    char path[TEST_PATH_MAX];
+    int fd;
+
+    test_path(path, "%s/memory", fake.folder);
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    unlink(path);
+    return fd;
+}
+
 void fake_start(const struct fake_step *script)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -257,11 +250,12 @@ void fake_start(const struct fake_step *script)
     test_path(fake.socket, "%s/s", fake.folder);
     REQUIRE(strlen(fake.socket) < sizeof(address.sun_path));
     memcpy(address.sun_path, fake.socket, strlen(fake.socket) + 1);
+    fake.memory = make_memory();
+    REQUIRE(fake.memory >= 0);
     fake.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     REQUIRE(fake.listener >= 0);
-    REQUIRE_INT(bind(fake.listener, (struct sockaddr *)&address,
-                     sizeof(address)),
-                0);
+    REQUIRE_INT(
+        bind(fake.listener, (struct sockaddr *)&address, sizeof(address)), 0);
     REQUIRE_INT(listen(fake.listener, 1), 0);
     REQUIRE_INT(sem_init(&fake.go, 0, 0), 0);
     REQUIRE_INT(pthread_create(&fake.thread, NULL, play, NULL), 0);
@@ -270,6 +264,16 @@ void fake_start(const struct fake_step *script)
 const char *fake_socket(void)
 {
     return fake.socket;
+}
+
+int fake_connect(int timeout_ms, segb_client **client)
+{
+    segb_connect_options options = {.struct_size = sizeof(options),
+                                    .socket = fake.socket,
+                                    .name = "fake_connect",
+                                    .timeout_ms = timeout_ms};
+
+    return segb_connect(&options, client);
 }
 
 void fake_go(void)
@@ -281,6 +285,7 @@ void fake_stop(void)
 {
     pthread_join(fake.thread, NULL);
     close(fake.listener);
+    close(fake.memory);
     sem_destroy(&fake.go);
     test_folder_remove(fake.folder);
     REQUIRE_STR(fake.complaint, "");
