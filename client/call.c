@@ -19,9 +19,13 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+/* Replies that may wait unread, far fewer than a socket's buffer holds. */
+enum { LOOSE_MAX = 64 };
+
 /* ---- requests out ---- */
 
-int call_queue(segb_client *client, struct message_request *request)
+/* Writes a request behind the others. */
+static int queue(segb_client *client, struct message_request *request)
 {
     struct buffer *out = &client->out;
     size_t before = out->size;
@@ -36,8 +40,16 @@ int call_queue(segb_client *client, struct message_request *request)
                          PROTOCOL_LINE_MAX);
     }
     client->last_id++;
-    client->unanswered++;
     return 0;
+}
+
+int call_queue_loose(segb_client *client, struct message_request *request)
+{
+    int r = queue(client, request);
+
+    if (r == 0)
+        client->loose++;
+    return r;
 }
 
 /* Sends what goes at once. */
@@ -67,7 +79,7 @@ static void nudge(segb_client *client)
 
     if (!client->due || client->nudge != 0 || client->ended)
         return;
-    if (call_queue(client, &ping) == 0)
+    if (call_queue_loose(client, &ping) == 0)
         client->nudge = ping.id;
     flush(client);
 }
@@ -237,6 +249,7 @@ static uint64_t deadline_of(const segb_client *client)
 static void abandon(segb_client *client, struct call *call)
 {
     DL_DELETE(client->pending, call);
+    client->loose++;
 }
 
 /* Sends the request. 0 and the call is pending, or done already. */
@@ -254,7 +267,7 @@ static int start(segb_client *client, struct message_request *request,
         return error_set(SEGB_E_GONE,
                          "the connection to the broker has ended: %s",
                          client->ending);
-    r = call_queue(client, request);
+    r = queue(client, request);
     if (r < 0)
         return r;
     call->id = request->id;
@@ -333,9 +346,14 @@ void call_release(segb_client *client, uint64_t grant)
     bool waited = false;
     uint64_t deadline = deadline_of(client);
 
-    if (wait_sent(client, deadline, &waited) == 0 && !client->ended &&
-        call_queue(client, &request) == 0)
-        wait_sent(client, deadline, &waited);
+    if (wait_sent(client, deadline, &waited) < 0 || client->ended ||
+        call_queue_loose(client, &request) < 0)
+        return;
+    wait_sent(client, deadline, &waited);
+    /* Else replies that nobody reads would fill the socket, and the broker
+     * cuts off who does not read. */
+    while (client->loose > LOOSE_MAX && !client->ended && !is_late(deadline))
+        wait_once(client, deadline, false);
 }
 
 static void tell(segb_client *client, struct call *call)

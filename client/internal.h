@@ -47,7 +47,7 @@ struct segb_client {
     struct frame_reader reader;
     struct buffer out;    /* requests not sent yet */
     uint64_t last_id;     /* of the request written last */
-    uint64_t unanswered;  /* requests without a reply */
+    unsigned loose;       /* requests whose replies nobody waits for */
     uint64_t nudge;       /* id of the ping that wakes an event loop, or 0 */
     struct call *pending; /* in the order of requests */
     struct call *due;     /* done, and not told yet */
@@ -112,9 +112,9 @@ void reply_take(segb_client *client, const char *line, size_t size);
 void reply_finish(segb_client *client, struct call *call, int status,
                   const char *text, struct message_reply *reply);
 
-/* Writes a request behind the others; `request->id` is set. 0, or
- * SEGB_E_... with nothing written. */
-int call_queue(segb_client *client, struct message_request *request);
+/* Writes a request, whose reply nobody waits for, behind the others;
+ * `request->id` is set. 0, or SEGB_E_... with nothing written. */
+int call_queue_loose(segb_client *client, struct message_request *request);
 
 /* ---- clients and segments ---- */
 

@@ -161,9 +161,10 @@ static int check(segb_client *client, bool has_row)
 {
     int r = arguments_given("client", client);
 
-    if (r == 0 && !has_row)
-        r = arguments_given("row", NULL);
-    return r;
+    if (r != 0 || has_row)
+        return r;
+    error_note(SEGB_E_INVALID_ARGUMENT, "row is NULL");
+    return SEGB_E_INVALID_ARGUMENT;
 }
 
 int segb_list(segb_client *client, const char *prefix, segb_info_fn row,

@@ -41,16 +41,23 @@ static void give_back(segb_client *client, uint64_t grant)
 
     /* A grant that cannot be given back would be held for as long as the
      * connection is. */
-    if (call_queue(client, &request) < 0)
+    if (call_queue_loose(client, &request) < 0)
         call_end_all(client, SEGB_E_SYSTEM, "out of memory");
 }
 
-/* A reply that nobody waits for any more. */
-static void discard(segb_client *client, const struct message_reply *reply)
+/* A reply that nobody waits for, or not any more. */
+static void take_loose(segb_client *client, const struct message_reply *reply)
 {
     struct message_grant grant;
     frame_handle handle;
 
+    if (client->loose == 0 || reply->id > client->last_id) {
+        nonsense(client, "the broker answered what it was not asked");
+        return;
+    }
+    client->loose--;
+    if (reply->id == client->nudge)
+        client->nudge = 0;
     if (!reply->ok || message_reply_grant(reply, &grant) != 0)
         return;
     if (frame_reader_claim(&client->reader, grant.memory, &handle) == 0)
@@ -143,16 +150,9 @@ static void take_answer(segb_client *client, struct message_reply *reply)
 {
     struct call *call;
 
-    if (client->unanswered == 0 || reply->id > client->last_id) {
-        nonsense(client, "the broker answered what it was not asked");
-        return;
-    }
-    client->unanswered--;
-    if (reply->id == client->nudge)
-        client->nudge = 0;
     DL_SEARCH_SCALAR(client->pending, call, id, reply->id);
     if (!call)
-        discard(client, reply);
+        take_loose(client, reply);
     else if (!reply->ok)
         reply_finish(client, call, -(int)reply->error, reply->text, reply);
     else if (call->grants)

@@ -98,6 +98,8 @@ static void drain(struct broker *broker)
     peers_close(broker);
     for (int i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&broker->signals[i], NULL);
+    /* libuv puts the deadly defaults back; a second SIGTERM is common. */
+    host_ignore_signals();
     uv_close((uv_handle_t *)&broker->tick, NULL);
     uv_run(&broker->loop, UV_RUN_DEFAULT);
 }

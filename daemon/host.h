@@ -18,6 +18,10 @@
 int host_init(void);
 void host_deinit(void);
 
+/* From now on no signal to end, or to reload, reaches this process: it is
+ * ending. */
+void host_ignore_signals(void);
+
 /* Bytes of memory that the broker may count on: the host's, or its cgroup's
  * where that is less. */
 uint64_t host_memory_total(void);

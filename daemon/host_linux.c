@@ -72,6 +72,15 @@ void host_deinit(void)
     meminfo = -1;
 }
 
+void host_ignore_signals(void)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    sigaction(SIGTERM, &ignore, NULL);
+    sigaction(SIGINT, &ignore, NULL);
+    sigaction(SIGHUP, &ignore, NULL);
+}
+
 static uint64_t meminfo_value(const char *key)
 {
     char text[4096];

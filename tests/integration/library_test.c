@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -391,6 +392,38 @@ START_TEST(lets_a_segment_be_closed_after_its_client)
 }
 END_TEST
 
+static int unread_bytes(void)
+{
+    int unread = 0;
+
+    REQUIRE_INT(ioctl(segb_client_fd(client), FIONREAD, &unread), 0);
+    return unread;
+}
+
+/* A broker cuts off who leaves its replies unread. */
+START_TEST(reads_replies_while_it_closes)
+{
+    enum { SEGMENTS = 150, REPLY = sizeof("{'id':100,'ok':true}") };
+    static char grants[SEGMENTS][200];
+    static struct fake_step script[2 * SEGMENTS + 4] = {FAKE_HELLO};
+    segb_segment *segments[SEGMENTS];
+
+    for (int i = 0; i < SEGMENTS; i++) {
+        snprintf(grants[i], sizeof(grants[i]), GRANT("%d", "ro"), i + 2);
+        script[2 * i + 2] = (struct fake_step){FAKE_EXPECT, "'open'", 0};
+        script[2 * i + 3] = (struct fake_step){FAKE_GIVE, grants[i], 4096};
+    }
+    script[2 * SEGMENTS + 2] = (struct fake_step){FAKE_ANSWER, "'ok':true", 0};
+    begin(script);
+    for (int i = 0; i < SEGMENTS; i++)
+        REQUIRE_INT(segb_open(client, "x", NULL, &segments[i]), 0);
+    for (int i = 0; i < SEGMENTS; i++)
+        segb_close(segments[i]);
+    REQUIRE(!TEST_UNTIL(200, unread_bytes() > 70 * REPLY));
+    end();
+}
+END_TEST
+
 START_TEST(goes_on_when_signals_interrupt)
 {
     static const struct fake_step script[] = {FAKE_HELLO,
@@ -657,6 +690,7 @@ int main(void)
     tcase_add_test(tests, gives_back_what_comes_too_late);
     tcase_add_test(tests, takes_a_reply_that_comes_in_pieces);
     tcase_add_test(tests, lets_a_segment_be_closed_after_its_client);
+    tcase_add_test(tests, reads_replies_while_it_closes);
     tests = suite_case(suite, "signals", 60);
     tcase_add_checked_fixture(tests, catch_signals, leave_signals);
     tcase_add_test(tests, goes_on_when_signals_interrupt);
