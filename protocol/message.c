@@ -21,8 +21,7 @@
 static bool is_repeated(const cJSON *first, const cJSON *member)
 {
     for (; first != member; first = first->next)
-        if (first->string[0] == member->string[0] &&
-            strcmp(first->string, member->string) == 0)
+        if (first->string && strcmp(first->string, member->string) == 0)
             return true;
     return false;
 }
@@ -260,9 +259,12 @@ static const char *read_string(struct reader *r, enum field field)
 {
     const cJSON *item = r->fields[field];
 
-    if (item && !cJSON_IsString(item))
-        refuse_value(r, field, "a string");
-    return cJSON_IsString(item) ? item->valuestring : NULL;
+    if (!item)
+        return NULL;
+    if (cJSON_IsString(item))
+        return item->valuestring;
+    refuse_value(r, field, "a string");
+    return NULL;
 }
 
 static const char *read_bounded(struct reader *r, enum field field, size_t most)

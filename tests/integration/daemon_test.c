@@ -222,6 +222,31 @@ START_TEST(signal_ends_it_cleanly_with_clients_and_segments)
 }
 END_TEST
 
+/* Impatient administrators press Ctrl-C twice. */
+START_TEST(further_signals_do_not_disturb_the_end)
+{
+    enum { CLIENTS = 50 };
+    static struct raw raw[CLIENTS];
+    int status = -1;
+    test_broker_start(&broker, NULL);
+    for (int i = 0; i < CLIENTS; i++) {
+        raw_open(&raw[i], broker.socket);
+        close(raw_create(&raw[i], NULL, "'size':65536"));
+    }
+    for (int i = 0; status < 0 && i < 100000; i++) {
+        test_signal(broker.pid, ending_signals[i % 2]);
+        if (!test_runs(broker.pid))
+            status = test_wait(broker.pid, 0);
+    }
+    broker.pid = 0;
+    REQUIRE_INT(status, 0);
+    REQUIRE_INT(test_folder_entries(broker.runtime), 0);
+    for (int i = 0; i < CLIENTS; i++)
+        raw_close(&raw[i]);
+    test_broker_forget(&broker);
+}
+END_TEST
+
 START_TEST(signal_during_a_large_commit_ends_it_cleanly)
 {
     struct raw raw;
@@ -539,6 +564,7 @@ static Suite *daemon_suite(void)
     tcase_add_test(tests, racing_starts_leave_one_broker);
     tcase_add_loop_test(tests, signal_ends_it_cleanly_with_clients_and_segments,
                         0, 2);
+    tcase_add_test(tests, further_signals_do_not_disturb_the_end);
     tcase_add_test(tests, signal_during_a_large_commit_ends_it_cleanly);
     tcase_add_test(tests, shutdown_request_ends_it_cleanly);
     tcase_add_test(tests, too_long_socket_path_is_refused);

@@ -103,18 +103,16 @@ START_TEST(request_byte_by_byte_is_served)
 }
 END_TEST
 
-START_TEST(half_closed_client_gets_its_answers)
+START_TEST(half_closed_client_has_ended)
 {
     struct raw half;
     raw_open(&half, bystander_broker.socket);
     for (int i = 0; i < 50; i++)
         raw_say(&half, "{'id':%d,'op':'create','size':4096}", i);
-    REQUIRE(shutdown(half.fd, 1) == 0);
-    for (int i = 0; i < 50; i++) {
-        REQUIRE_INT(raw_reply(&half)->id, i);
-        close(raw_grant(&half, NULL));
-    }
+    REQUIRE(shutdown(half.fd, SHUT_WR) == 0);
     REQUIRE(raw_ends(&half, 5000));
+    /* Though it is still there. */
+    REQUIRE(TEST_UNTIL(5000, bystander_all_is_back()));
     raw_close(&half);
 }
 END_TEST
@@ -196,6 +194,7 @@ START_TEST(broker_at_its_descriptor_limit_pauses_accepting)
     int64_t began = test_clock_us();
     while (test_clock_us() - began < 500000)
         test_pause();
+    REQUIRE(cpu >= 0);
     REQUIRE(test_process_cpu_ms(bystander_broker.pid) - cpu < 150);
     /* Whoever waits gets in when others leave. */
     int64_t end = test_clock_us() + 20 * 1000000;
@@ -463,7 +462,7 @@ static Suite *hostile_suite(void)
     tcase_add_test(tests, own_connection_sent_along_does_not_keep_it);
     tcase_add_test(tests, half_a_request_then_silence_disturbs_nobody);
     tcase_add_test(tests, request_byte_by_byte_is_served);
-    tcase_add_test(tests, half_closed_client_gets_its_answers);
+    tcase_add_test(tests, half_closed_client_has_ended);
     tcase_add_test(tests, client_at_its_descriptor_limit_loses_only_the_handle);
     tcase_add_test(tests, library_at_its_descriptor_limit_says_so);
     tcase_add_loop_test(

@@ -159,6 +159,34 @@ START_TEST(ends_a_call_when_the_broker_goes_within_a_line)
 }
 END_TEST
 
+static bool has_hung_up(void)
+{
+    struct pollfd wait = {.fd = segb_client_fd(client)};
+
+    return poll(&wait, 1, 0) == 1 && (wait.revents & POLLHUP);
+}
+
+/* The request fails with EPIPE before the reason is read. */
+START_TEST(tells_why_it_was_cut_off)
+{
+    static const struct fake_step script[] = {
+        FAKE_HELLO,
+        {.act = FAKE_WAIT},
+        {FAKE_SAY,
+         "{'id':null,'ok':false,'error':'shutting-down','message':'bye'}", 0},
+        {0}};
+
+    begin(script);
+    fake_go();
+    REQUIRE(TEST_UNTIL(5000, has_hung_up()));
+    REQUIRE_INT(segb_ping(client), SEGB_E_SHUTTING_DOWN);
+    REQUIRE_STR(segb_last_detail(), "bye");
+    REQUIRE_INT(segb_ping(client), SEGB_E_GONE);
+    REQUIRE_PART(segb_last_detail(), "bye");
+    end();
+}
+END_TEST
+
 static void require_nonsense(const struct fake_step *answer)
 {
     const struct fake_step script[] = {FAKE_HELLO,
@@ -681,6 +709,7 @@ int main(void)
     tcase_add_test(tests, finds_no_broker_where_none_serves);
     tcase_add_test(tests, ends_a_call_when_the_broker_goes);
     tcase_add_test(tests, ends_a_call_when_the_broker_goes_within_a_line);
+    tcase_add_test(tests, tells_why_it_was_cut_off);
     tcase_add_test(tests, ends_the_connection_at_nonsense);
     tcase_add_test(tests, takes_no_second_answer);
     tcase_add_test(tests, takes_no_end_of_handles_that_no_reply_names);

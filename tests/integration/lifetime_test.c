@@ -499,7 +499,7 @@ static void victim_fork(uint64_t *random)
 {
     pid_t pid = fork();
     if (pid == 0) {
-        usleep(random_below(random, 20000));
+        test_pause_us(random_below(random, 20000));
         _exit(0);
     }
 }
@@ -587,7 +587,7 @@ START_TEST(everything_comes_back_after_random_rounds)
             kill_victim(&victims[at]);
         struct victim victim = {random | 1};
         victims[at] = test_fork(victim_body, &victim);
-        usleep(random_below(&random, 6000));
+        test_pause_us(random_below(&random, 6000));
     }
     for (int i = 0; i < AT_ONCE; i++) {
         if (victims[i])

@@ -36,7 +36,7 @@ class HandleLost(Exception):
     `grant` should be released."""
 
     def __init__(self, grant):
-        super().__init__("handle lost on the way")
+        super().__init__("too-many-handles")
         self.grant = grant
 
 
@@ -75,20 +75,42 @@ class Segment:
         self.client.call("release", grant=self.grant)
 
 
-class Client:
-    """One connection."""
+def connect(path=None):
+    """A socket to the broker, found as the document says."""
+    if path is None and (path := os.environ.get("SEGBROKER_SOCKET")) is None:
+        folders = [os.environ.get("XDG_RUNTIME_DIR"), "/run"]
+        paths = [f"{folder}/segbroker/broker.sock" for folder in folders
+                 if folder]
+    else:
+        paths = [path]
+    for path in paths:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(TIMEOUT)
+        try:
+            connection.connect(path)
+            return connection
+        except OSError as error:
+            connection.close()
+            failure = error
+    raise failure
 
-    def __init__(self, path, name="python/1"):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(TIMEOUT)
-        self.socket.connect(path)
+
+class Client:
+    """One connection; `name` None leaves the hello to the caller."""
+
+    def __init__(self, path=None, name="python/1"):
+        self.socket = connect(path)
         self.received = bytearray()
         self.batches = collections.deque()
         self.batch = []
         self.last_id = 0
         self.early = {}
-        if name is not None:
-            self.welcome = self.call("hello", version=1, client=name)
+        try:
+            if name is not None:
+                self.welcome = self.call("hello", version=1, client=name)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self):
         return self
@@ -98,14 +120,17 @@ class Client:
 
     def close(self):
         self.socket.close()
-        for batch in [self.batch, *self.batches]:
+        unclaimed = [self.batch, *self.batches]
+        unclaimed.append([handle for _reply, handle in self.early.values()])
+        for batch in unclaimed:
             for handle in batch:
                 if handle is not None:
                     os.close(handle)
         self.batch = []
         self.batches.clear()
+        self.early.clear()
 
-    # ---- lines ----
+    # ---- lines and handles ----
 
     def send_bytes(self, data):
         """Sends, and reads meanwhile: the broker takes no more requests from
@@ -121,9 +146,10 @@ class Client:
                 raise TimeoutError()
 
     def receive(self):
-        data, handles, _flags, _address = socket.recv_fds(
+        data, handles, flags, _address = socket.recv_fds(
             self.socket, LINE_MAX, HANDLES_MAX)
-        if handles:
+        if handles or flags & socket.MSG_CTRUNC:
+            # Also a batch that lost all of its handles is one.
             self.batches.append(list(handles))
         if not data:
             raise Gone()
@@ -174,13 +200,18 @@ class Client:
     def send_all(self, requests):
         """Sends many (op, fields) at once and returns their ids."""
         composed = [self.compose(op, **fields) for op, fields in requests]
-        self.send_bytes(b"".join(line for _id, line in composed))
+        try:
+            self.send_bytes(b"".join(line for _id, line in composed))
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # why, the broker may have said: it is there to be read
         return [request_id for request_id, _line in composed]
 
     def wait(self, request_id):
         """The reply to a request, and its handle; raises Refused."""
         while request_id not in self.early:
             reply, handle = self.read_reply()
+            if reply["id"] is None:
+                raise Refused(reply)  # the connection as a whole
             self.early[reply["id"]] = reply, handle
         reply, handle = self.early.pop(request_id)
         if not reply["ok"]:
@@ -223,6 +254,9 @@ class Client:
 
     def usage(self, **fields):
         return list(self.pages("usage", "usage", **fields))
+
+    def clients(self, **fields):
+        return list(self.pages("clients", "clients", **fields))
 
     def used(self, budget):
         """What the host has used of a budget."""

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import resource
+import select
 import shutil
 import socket
 import subprocess
@@ -87,6 +88,30 @@ def until(condition, seconds=5):
             return True
         time.sleep(0.005)
     return condition()
+
+
+@contextlib.contextmanager
+def no_free_descriptor():
+    """The lowest free number is the limit: no further descriptor fits."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def connected_in_time(path):
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            return Client(path)
+        except Refused:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
 
 
 @contextlib.contextmanager
@@ -237,17 +262,13 @@ def test_lost_handle_is_told_and_the_next_one_is_right(broker):
     with Client(broker.socket) as client:
         first = client.create(4096, name="first")
         second = client.create(4096, name="second")
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        lowest = os.dup(0)
-        os.close(lowest)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
-        try:
-            grant = None
-            client.open("first")
-        except HandleLost as lost:
-            grant = lost.grant
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        grant = None
+        request_id = client.send("open", name="first")
+        with no_free_descriptor():
+            try:
+                client.wait_segment(request_id).close()
+            except HandleLost as lost:
+                grant = lost.grant
         assert grant is not None
         client.call("release", grant=grant)
         again = client.open("second")
@@ -255,6 +276,61 @@ def test_lost_handle_is_told_and_the_next_one_is_right(broker):
             os.fstat(second.handle).st_ino
         for segment in (again, second, first):
             segment.close()
+
+
+def test_lost_batch_does_not_shift_the_next_ones(broker):
+    with Client(broker.socket) as client:
+        made = [client.create(4096, name=str(i)) for i in range(2)]
+        first = client.send("open", name="0")
+        select.select([client.socket], [], [], 20)
+        with no_free_descriptor():
+            client.receive()
+        second = client.send("open", name="1")
+        while len(client.batches) < 2:
+            client.receive()
+        try:
+            client.wait_segment(first)
+            raise AssertionError("not lost")
+        except HandleLost:
+            pass
+        again = client.wait_segment(second)
+        assert os.fstat(again.handle).st_ino == \
+            os.fstat(made[1].handle).st_ino
+        for segment in [again, *made]:
+            segment.close()
+
+
+def test_remove_takes_the_name_away_and_leaves_the_memory(broker):
+    with Client(broker.socket) as client, Client(broker.socket) as other:
+        made = client.create(4096, name="a")
+        with made.map() as memory:
+            memory[0] = 9
+            other.remove("a")
+            with refused("not-found"):
+                other.open("a")
+            assert client.stat(segment=made.id)["state"] == "removed"
+            assert memory[0] == 9
+        made.release()
+        assert client.list() == []
+
+
+def test_refused_connection_is_told_why(_broker):
+    with Broker("[default]\nconnections = 1\n") as broker:
+        # The one that tried whether it serves may not have gone yet.
+        with connected_in_time(broker.socket) as client:
+            with refused("quota-exceeded"):
+                Client(broker.socket)
+            client.call("ping")
+
+
+def test_administrator_looks_around(broker):
+    with Client(broker.socket, name="one") as client:
+        rows = [row for row in client.clients() if row["name"] == "one"]
+        assert len(rows) == 1 and rows[0]["pid"] == os.getpid()
+        assert rows[0]["grants"] == 0
+        assert client.call("stats")["stats"]["segments"] == 0
+        assert client.call("log-level", level="debug")["previous"] == "info"
+        client.call("reload")
 
 
 def test_descriptors_sent_along_are_ignored(broker):
@@ -321,8 +397,17 @@ def differences(expected, actual, path="reply"):
         yield f"{path} is {actual!r}, expected {expected!r}"
 
 
+def is_ended(client):
+    try:
+        client.read_line()
+    except (Gone, ConnectionResetError):
+        return True
+    return False
+
+
 def replay(path):
-    """Plays one file against a fresh broker, on one connection."""
+    """Plays one file against a fresh broker, on one connection. What is
+    malformed, and a shutdown, are the last in their file."""
     with Broker() as broker, Client(broker.socket, name=None) as client:
         text = path.read_text(encoding="utf-8")
         for number, line in enumerate(text.split("\n"), 1):
@@ -338,6 +423,10 @@ def replay(path):
             else:
                 assert not line or line.startswith("#"), \
                     f"{place}: neither request, reply nor comment"
+        if path.name.startswith(("malformed_", "shutdown")):
+            assert is_ended(client), "the connection goes on"
+        if path.name.startswith("shutdown"):
+            broker.process.wait(20)
 
 
 def vectors():

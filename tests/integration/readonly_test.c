@@ -235,15 +235,15 @@ static bool worked(int fd, uint32_t user, const struct way *way)
 
 static void open_file_body(void *data)
 {
-    const struct way *way = data;
+    const struct attempt *attempt = data;
     char path[64];
-    test_become(TEST_BOB, 0);
+    test_become(attempt->user, 0);
     int memory = memfd_create("open to its owner", MFD_CLOEXEC);
     REQUIRE(memory >= 0 && ftruncate(memory, SIZE) == 0);
     snprintf(path, sizeof(path), "/proc/self/fd/%d", memory);
     int ro = open(path, O_RDONLY | O_CLOEXEC);
     REQUIRE(ro >= 0);
-    test_exit(way->works(ro) ? 10 : 0);
+    test_exit(attempt->way->works(ro) ? 10 : 0);
 }
 
 START_TEST(ways_work_on_an_unprotected_file)
@@ -252,7 +252,8 @@ START_TEST(ways_work_on_an_unprotected_file)
     const struct way *way = &ways[_i];
     if (way->works == by_own_user_namespace)
         SKIP_UNLESS(test_can_own_users(), "no user namespaces here");
-    int status = test_join(test_fork(open_file_body, (void *)(uintptr_t)way));
+    struct attempt attempt = {-1, TEST_BOB, way};
+    int status = test_join(test_fork(open_file_body, &attempt));
     if (way->on_own_file && status != 10)
         FAIL("%s ended with %d on a file that allows it", way->name, status);
 }

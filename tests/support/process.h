@@ -114,6 +114,8 @@ void test_path(char path[TEST_PATH_MAX], const char *format, ...)
 int64_t test_clock_us(void);
 int64_t test_clock_ns(void);
 void test_pause(void); /* a few milliseconds, between two looks */
+/* So long, for what happens at random times. */
+void test_pause_us(unsigned us);
 
 /* Looks again and again until the condition holds; false after `ms`. */
 #define TEST_UNTIL(ms, condition)                                              \

@@ -275,22 +275,23 @@ int64_t test_process_memory(test_pid pid)
 
 int64_t test_process_cpu_ms(test_pid pid)
 {
+    enum { TIME_FIELDS_BEHIND = 11 }; /* between the state and utime */
     char path[64];
     char line[1024] = "";
-    unsigned long user = 0;
-    unsigned long system = 0;
     snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
     FILE *file = fopen(path, "re");
     if (!file)
         return -1;
     char *got = fgets(line, sizeof(line), file);
     fclose(file);
-    const char *behind_name = got ? strrchr(line, ')') : NULL;
-    if (!behind_name || sscanf(behind_name + 1,
-                               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u"
-                               " %lu %lu",
-                               &user, &system) != 2)
+    char *field = got ? strrchr(line, ')') : NULL;
+    if (!field)
         return -1;
+    field += sizeof(") S") - 1;
+    for (int i = 1; i < TIME_FIELDS_BEHIND; i++)
+        strtoll(field, &field, 10);
+    unsigned long long user = strtoull(field, &field, 10);
+    unsigned long long system = strtoull(field, &field, 10);
     return (int64_t)(user + system) * 1000 / sysconf(_SC_CLK_TCK);
 }
 
@@ -473,8 +474,13 @@ int64_t test_clock_us(void)
     return test_clock_ns() / 1000;
 }
 
+void test_pause_us(unsigned us)
+{
+    struct timespec pause = {us / 1000000, us % 1000000 * 1000L};
+    nanosleep(&pause, NULL);
+}
+
 void test_pause(void)
 {
-    struct timespec pause = {0, 2000000};
-    nanosleep(&pause, NULL);
+    test_pause_us(2000);
 }

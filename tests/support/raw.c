@@ -133,7 +133,7 @@ bool raw_send_with(struct raw *raw, const void *bytes, size_t size,
 {
     _Alignas(struct cmsghdr) char
         control[CMSG_SPACE(RAW_BATCH_MAX * sizeof(int))] = {0};
-    struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
+    struct iovec iov = {.iov_base = (void *)bytes, .iov_len = size};
     struct msghdr message = {.msg_iov = &iov,
                              .msg_iovlen = 1,
                              .msg_control = control,

@@ -24,17 +24,17 @@ struct raw_batch {
 };
 
 struct raw {
-    int fd;         /* -1: closed */
-    bool ended;     /* the broker hung up */
-    bool truncated; /* descriptors were lost on the way (MSG_CTRUNC) */
-    char *data;     /* received, behind `taken` not yet given out */
+    char *data; /* received, behind `taken` not yet given out */
     size_t size;
     size_t taken;
     size_t capacity;
     struct raw_batch *current; /* opened by the last index 0 */
     struct raw_batch *waiting;
     struct message_reply reply; /* the last one read */
+    int fd;                     /* -1: closed */
     bool has_reply;
+    bool ended;     /* the broker hung up */
+    bool truncated; /* descriptors were lost on the way (MSG_CTRUNC) */
 };
 
 /* ---- connection ---- */

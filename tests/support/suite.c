@@ -55,7 +55,7 @@ void suite_fail(const char *file, int line, const char *format, ...)
         failing = false;
     }
     ck_abort_msg("%s:%d: %s", file, line, text);
-    abort(); /* ck_abort_msg does not return, but does not say so either */
+    test_exit(1); /* ck_abort_msg does not return, but does not say so */
 }
 
 void suite_require_int(const char *file, int line, const char *what,

@@ -279,10 +279,10 @@ START_TEST(gives_lines_before_one_that_is_too_long)
 {
     char *bytes = make_line(LINE, false);
 
-    memcpy(bytes, "one\ntwo\n", 8);
+    bytes[3] = bytes[6] = '\n';
     frame_reader_feed(&reader, bytes, LINE);
-    expect_line("one");
-    expect_line("two");
+    expect_line("xxx");
+    expect_line("xx");
     expect_answer(FRAME_AGAIN);
     ck_assert_int_eq(frame_reader_keep(&reader), 0);
     frame_reader_feed(&reader, "xxxxxxxxx", 9);

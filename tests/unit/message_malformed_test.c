@@ -191,12 +191,12 @@ END_TEST
 static char *fill_line(const char *head, const char *pattern, const char *tail)
 {
     static char text[LINE];
-    size_t at = strlen(head), step = strlen(pattern);
+    size_t room = sizeof(text) - strlen(tail);
+    size_t at = (size_t)snprintf(text, room, "%s", head);
 
-    memcpy(text, head, at);
-    for (; at + step + strlen(tail) < sizeof(text); at += step)
-        memcpy(text + at, pattern, step);
-    memcpy(text + at, tail, strlen(tail) + 1);
+    while (at + strlen(pattern) < room)
+        at += (size_t)snprintf(text + at, room - at, "%s", pattern);
+    snprintf(text + at, sizeof(text) - at, "%s", tail);
     return text;
 }
 
