@@ -1,4 +1,4 @@
-#include "build.h"
+#include "build_state.h"
 
 #include "message.h"
 #include "protocol.h"
@@ -8,55 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum section_kind {
-    SECTION_NONE, /* before the first one */
-    SECTION_BAD,  /* complained of: what is in it is not */
-    SECTION_BROKER,
-    SECTION_TOTAL,
-    SECTION_DEFAULT,
-    SECTION_ACCOUNT,
-    SECTION_ACCESS
-};
-
-/* Where a key was given in this file, so that a second time is seen. */
-struct given {
-    enum section_kind kind;
-    size_t index;
-    char key[32];
-    unsigned line;
-};
-
-struct build {
-    const struct config_host *host;
-    struct config *config;
-    bool (*account_set)[CONFIG_BUDGETS]; /* beside config->accounts */
-    enum section_kind kind;
-    size_t index; /* of the account or rule */
-    struct given *given;
-    size_t given_count;
-    char *problems;
-    size_t problems_size;
-    size_t problem_count;
-    bool out_of_memory;
-    char sentence[240]; /* the last one that was made */
-};
-
-static const char *const BUDGETS[CONFIG_BUDGETS] = {
-    [CONFIG_SEGMENTS] = "segments",
-    [CONFIG_BYTES] = "bytes",
-    [CONFIG_SEGMENT_BYTES] = "segment_bytes",
-    [CONFIG_GRANTS] = "grants",
-    [CONFIG_CONNECTIONS] = "connections",
-    [CONFIG_REQUESTS_PER_SECOND] = "requests_per_second"};
-
-const char *config_budget_name(enum config_budget budget)
-{
-    return BUDGETS[budget];
-}
+static const char DEFAULT_GROUP[] = "segbroker";
 
 /* ---- beginning and end ---- */
-
-static const char DEFAULT_GROUP[] = "segbroker";
 
 static void set_defaults(struct config *config, const struct config_host *host)
 {
@@ -100,43 +54,33 @@ struct build *build_new(const struct config_host *host)
     build->host = host;
     build->config = calloc(1, sizeof(*build->config));
     if (!build->config || set_default_administrators(build->config) < 0) {
-        config_free(build->config);
-        free(build);
+        build_free(build);
         return NULL;
     }
     set_defaults(build->config, host);
     return build;
 }
 
-static struct config_limits *limits_of(struct build *build)
+void build_free(struct build *build)
 {
-    switch (build->kind) {
-    case SECTION_TOTAL:
-        return &build->config->total;
-    case SECTION_DEFAULT:
-        return &build->config->defaults;
-    case SECTION_ACCOUNT:
-        return &build->config->accounts[build->index].limits;
-    default:
-        return NULL;
-    }
+    if (!build)
+        return;
+    config_free(build->config);
+    free(build->accounts);
+    free(build->rules);
+    free(build);
 }
 
-/* [default] is known as a whole only now. */
-static void fill_accounts(struct build *build)
+/* [default] is known as a whole only at the end. */
+static void fill_account(struct config_account *account,
+                         const struct account_places *places,
+                         const struct config_limits *defaults)
 {
-    struct config *config = build->config;
-
-    for (size_t i = 0; i < config->account_count; i++) {
-        struct config_account *account = &config->accounts[i];
-
-        for (int b = 0; b < CONFIG_BUDGETS; b++)
-            if (!build->account_set[i][b])
-                account->limits.limit[b] =
-                    account->principal.kind == PRINCIPAL_USER
-                        ? config->defaults.limit[b]
-                        : CONFIG_UNLIMITED;
-    }
+    for (int i = 0; i < CONFIG_BUDGETS; i++)
+        if (places->keys[i].file == 0)
+            account->limits.limit[i] = account->principal.kind == PRINCIPAL_USER
+                                           ? defaults->limit[i]
+                                           : CONFIG_UNLIMITED;
 }
 
 static int more_specific_first(const void *a, const void *b)
@@ -148,184 +92,155 @@ static int more_specific_first(const void *a, const void *b)
     return x->size > y->size ? -1 : x->size < y->size;
 }
 
-int build_finish(struct build *build, struct config **config,
-                 struct config_problems *problems)
+struct config *build_finish(struct build *build)
 {
-    int r = 0;
+    struct config *config = build->config;
 
-    if (build->out_of_memory)
-        r = CONFIG_E_NOMEM;
-    else if (build->problem_count > 0)
-        r = CONFIG_INVALID;
-    fill_accounts(build);
-    if (build->config->rule_count > 0)
-        qsort(build->config->rules, build->config->rule_count,
-              sizeof(struct config_rule), more_specific_first);
-    *problems = (struct config_problems){build->problems, build->problem_count};
-    if (r == 0)
-        *config = build->config;
-    else
-        config_free(build->config);
-    free(build->account_set);
-    free(build->given);
-    free(build);
-    return r;
-}
-
-static void free_list(struct config_principals *list)
-{
-    free(list->items);
-}
-
-struct config *config_free(struct config *config)
-{
-    if (!config)
-        return NULL;
-    free_list(&config->administrators);
     for (size_t i = 0; i < config->account_count; i++)
-        free(config->accounts[i].name);
-    for (size_t i = 0; i < config->rule_count; i++) {
-        free(config->rules[i].pattern);
-        free_list(&config->rules[i].create);
-        free_list(&config->rules[i].write);
-        free_list(&config->rules[i].read);
-        free_list(&config->rules[i].list);
-    }
-    free(config->accounts);
-    free(config->rules);
-    free(config);
-    return NULL;
+        fill_account(&config->accounts[i], &build->accounts[i],
+                     &config->defaults);
+    if (config->rule_count > 0)
+        qsort(config->rules, config->rule_count, sizeof(*config->rules),
+              more_specific_first);
+    build->config = NULL;
+    build_free(build);
+    return config;
 }
 
-void config_problems_deinit(struct config_problems *problems)
+bool build_failed(const struct build *build)
 {
-    free(problems->text);
-    *problems = (struct config_problems){0};
+    return build->out_of_memory;
 }
 
-const struct config_rule *config_rule_for(const struct config *config,
-                                          const char *name)
+void build_begin_file(struct build *build)
 {
-    size_t size = strlen(name);
-
-    for (size_t i = 0; i < config->rule_count; i++) {
-        const struct config_rule *rule = &config->rules[i];
-
-        if (rule->exact ? size == rule->size : size >= rule->size)
-            if (memcmp(rule->pattern, name, rule->size) == 0)
-                return rule;
-    }
-    return NULL;
+    build->file++;
+    build->kind = SECTION_NONE;
 }
 
-/* ---- problems ---- */
+/* ---- what both halves use ---- */
 
-void build_out_of_memory(struct build *build)
+void build_say_nothing(struct build *build)
 {
-    build->out_of_memory = true;
+    build->sentence_size = 0;
+    build->sentence[0] = '\0';
 }
 
-static void append(struct build *build, const char *text)
+void build_say(struct build *build, const char *format, ...)
 {
-    size_t size = strlen(text);
-    char *larger = realloc(build->problems, build->problems_size + size + 1);
-
-    if (!larger) {
-        build_out_of_memory(build);
-        return;
-    }
-    memcpy(larger + build->problems_size, text, size + 1);
-    build->problems = larger;
-    build->problems_size += size;
-}
-
-void build_complain(struct build *build, const char *const *parts, size_t count)
-{
-    if (++build->problem_count > CONFIG_PROBLEMS_MAX)
-        return;
-    for (size_t i = 0; i < count; i++)
-        append(build, parts[i]);
-    append(build, "\n");
-}
-
-/* A sentence with something filled in; valid until the next one. */
-static const char *sentence(struct build *build, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static const char *sentence(struct build *build, const char *format, ...)
-{
+    size_t room = sizeof(build->sentence) - build->sentence_size;
     va_list arguments;
+    int size;
 
     va_start(arguments, format);
-    vsnprintf(build->sentence, sizeof(build->sentence), format, arguments);
+    size = vsnprintf(build->sentence + build->sentence_size, room, format,
+                     arguments);
     va_end(arguments);
-    return build->sentence;
+    if (size > 0)
+        build->sentence_size += (size_t)size < room ? (size_t)size : room - 1;
 }
 
-static const char *no_memory(struct build *build)
+const char *build_no_memory(struct build *build)
 {
-    build_out_of_memory(build);
+    build->out_of_memory = true;
     return "out of memory";
 }
 
-/* Room for one more item at the end of an array. NULL, array untouched, when
- * memory is short. */
-static void *grow(void *array, size_t count, size_t size)
+void *build_grow(void *array, size_t count, size_t size)
 {
     return realloc(array, (count + 1) * size);
 }
 
 /* ---- sections ---- */
 
-static const char *add_account(struct build *build,
-                               const struct principal *principal,
-                               const char *name)
+/* Room for one more account, both here and in the config. */
+static int grow_accounts(struct build *build)
 {
     struct config *config = build->config;
+    size_t count = config->account_count;
     struct config_account *accounts =
-        grow(config->accounts, config->account_count, sizeof(*accounts));
-    bool(*set)[CONFIG_BUDGETS];
+        build_grow(config->accounts, count, sizeof(*accounts));
+    struct account_places *places;
 
     if (!accounts)
-        return no_memory(build);
+        return -1;
     config->accounts = accounts;
-    set = grow(build->account_set, config->account_count, sizeof(*set));
-    if (!set)
-        return no_memory(build);
-    build->account_set = set;
-    memset(set[config->account_count], 0, sizeof(*set));
-    build->index = config->account_count;
-    accounts[build->index] =
-        (struct config_account){.principal = *principal, .name = strdup(name)};
-    config->account_count++;
-    return accounts[build->index].name ? NULL : no_memory(build);
+    places = build_grow(build->accounts, count, sizeof(*places));
+    if (!places)
+        return -1;
+    build->accounts = places;
+    return 0;
 }
 
-static const char *open_account(struct build *build, const char *prefix,
-                                const char *name)
+static const char *add_account(struct build *build,
+                               const struct principal *principal,
+                               const char *name, unsigned line)
 {
-    const struct config *config = build->config;
-    char text[256];
-    struct principal principal;
-    int r;
+    struct config *config = build->config;
+    size_t at = config->account_count;
+    char *copy = strdup(name);
 
-    snprintf(text, sizeof(text), "%s:%s", prefix, name);
-    r = principal_parse(text, strlen(text), &build->host->lookup, &principal);
-    if (r != 0)
-        return sentence(build, "there is no %s of that name", prefix);
-    for (size_t i = 0; i < config->account_count; i++) {
-        if (config->accounts[i].principal.kind != principal.kind ||
-            config->accounts[i].principal.id != principal.id)
-            continue;
-        if (strcmp(config->accounts[i].name, name) != 0)
-            return sentence(build, "that account has a section already, %s",
-                            config->accounts[i].name);
-        build->kind = SECTION_ACCOUNT;
-        build->index = i;
-        return NULL;
+    if (!copy || grow_accounts(build) < 0) {
+        free(copy);
+        return build_no_memory(build);
     }
+    config->accounts[at] =
+        (struct config_account){.principal = *principal, .name = copy};
+    build->accounts[at] =
+        (struct account_places){.section = {build->file, line}};
+    config->account_count++;
+    return NULL;
+}
+
+/* An account that has a section already. In a further file its name may be
+ * written in another way, which then counts; in one file that is a mistake. */
+static const char *reopen_account(struct build *build, const char *kind,
+                                  const char *name, unsigned line)
+{
+    struct config_account *account = &build->config->accounts[build->index];
+    struct place *place = &build->accounts[build->index].section;
+    char *copy;
+
+    if (strcmp(account->name, name) != 0) {
+        if (place->file == build->file) {
+            build_say_nothing(build);
+            build_say(build,
+                      "expected one section for this %s: it is [%s %s] of "
+                      "line %u",
+                      kind, kind, account->name, place->line);
+            return build->sentence;
+        }
+        copy = strdup(name);
+        if (!copy)
+            return build_no_memory(build);
+        free(account->name);
+        account->name = copy;
+    }
+    if (place->file != build->file)
+        *place = (struct place){build->file, line};
+    return NULL;
+}
+
+static const char *open_account(struct build *build, enum principal_kind kind,
+                                const char *name, unsigned line)
+{
+    static const char *const words[] = {
+        [PRINCIPAL_USER] = "user", [PRINCIPAL_GROUP] = "group"};
+    const struct config *config = build->config;
+    struct principal found;
+    char text[512];
+    int size = snprintf(text, sizeof(text), "%s:%s", words[kind], name);
+
+    if ((size_t)size >= sizeof(text) ||
+        principal_parse(text, (size_t)size, &build->host->lookup, &found) != 0)
+        return kind == PRINCIPAL_USER ? "expected a user that exists"
+                                      : "expected a group that exists";
     build->kind = SECTION_ACCOUNT;
-    return add_account(build, &principal, name);
+    for (build->index = 0; build->index < config->account_count; build->index++)
+        if (config->accounts[build->index].principal.kind == kind &&
+            config->accounts[build->index].principal.id == found.id)
+            return reopen_account(build, words[kind], name, line);
+    return add_account(build, &found, name, line);
 }
 
 static const char *pattern_problem(const char *pattern, size_t size)
@@ -335,19 +250,55 @@ static const char *pattern_problem(const char *pattern, size_t size)
     if (strncmp(pattern, PROTOCOL_GLOBAL_PREFIX, prefix) != 0)
         return "expected a pattern that begins with global/: all other names "
                "are their users' own";
-    if (size == prefix && pattern[size] == '*')
-        return NULL;
     if (memchr(pattern, '*', size))
         return "expected * only at the pattern's end";
+    if (size == prefix && pattern[size] == '*')
+        return NULL;
     return message_name_problem(pattern, size);
+}
+
+/* Room for one more rule, both here and in the config. */
+static int grow_rules(struct build *build)
+{
+    struct config *config = build->config;
+    size_t count = config->rule_count;
+    struct config_rule *rules =
+        build_grow(config->rules, count, sizeof(*rules));
+    struct rule_places *places;
+
+    if (!rules)
+        return -1;
+    config->rules = rules;
+    places = build_grow(build->rules, count, sizeof(*places));
+    if (!places)
+        return -1;
+    build->rules = places;
+    return 0;
+}
+
+static const char *add_rule(struct build *build, const char *pattern,
+                            size_t size, bool exact)
+{
+    struct config *config = build->config;
+    size_t at = config->rule_count;
+    char *copy = strndup(pattern, size);
+
+    if (!copy || grow_rules(build) < 0) {
+        free(copy);
+        return build_no_memory(build);
+    }
+    config->rules[at] =
+        (struct config_rule){.pattern = copy, .size = size, .exact = exact};
+    build->rules[at] = (struct rule_places){0};
+    config->rule_count++;
+    return NULL;
 }
 
 static const char *open_access(struct build *build, const char *pattern)
 {
-    struct config *config = build->config;
+    const struct config *config = build->config;
     size_t size = strlen(pattern);
     bool exact = size == 0 || pattern[size - 1] != '*';
-    struct config_rule *rules;
     const char *what;
 
     size -= exact ? 0 : 1;
@@ -362,28 +313,22 @@ static const char *open_access(struct build *build, const char *pattern)
             memcmp(rule->pattern, pattern, size) == 0)
             return NULL;
     }
-    rules = grow(config->rules, config->rule_count, sizeof(*rules));
-    if (!rules)
-        return no_memory(build);
-    config->rules = rules;
-    rules[build->index] = (struct config_rule){
-        .pattern = strndup(pattern, size), .size = size, .exact = exact};
-    config->rule_count++;
-    return rules[build->index].pattern ? NULL : no_memory(build);
+    return add_rule(build, pattern, size, exact);
 }
 
 /* What stands behind `word` and white space, else NULL. */
 static const char *behind(const char *name, const char *word)
 {
-    size_t size = strlen(word);
+    size_t size = strlen(word), spaces;
 
-    if (strncmp(name, word, size) != 0 || !strchr(" \t", name[size]) ||
-        name[size] == '\0')
+    if (strncmp(name, word, size) != 0)
         return NULL;
-    return name + size + strspn(name + size, " \t");
+    spaces = strspn(name + size, " \t");
+    return spaces > 0 ? name + size + spaces : NULL;
 }
 
-static const char *open_section(struct build *build, const char *name)
+static const char *open_section(struct build *build, const char *name,
+                                unsigned line)
 {
     const char *rest;
 
@@ -394,9 +339,9 @@ static const char *open_section(struct build *build, const char *name)
     else if (strcmp(name, "default") == 0)
         build->kind = SECTION_DEFAULT;
     else if ((rest = behind(name, "user")) != NULL)
-        return open_account(build, "user", rest);
+        return open_account(build, PRINCIPAL_USER, rest, line);
     else if ((rest = behind(name, "group")) != NULL)
-        return open_account(build, "group", rest);
+        return open_account(build, PRINCIPAL_GROUP, rest, line);
     else if ((rest = behind(name, "access")) != NULL)
         return open_access(build, rest);
     else
@@ -405,202 +350,16 @@ static const char *open_section(struct build *build, const char *name)
     return NULL;
 }
 
-void build_no_section(struct build *build)
+void build_bad_section(struct build *build)
 {
     build->kind = SECTION_BAD;
 }
 
-const char *build_section(struct build *build, const char *name)
+const char *build_section(struct build *build, const char *name, unsigned line)
 {
-    const char *what;
+    const char *what = open_section(build, name, line);
 
-    build_no_section(build);
-    build->index = 0;
-    what = open_section(build, name);
     if (what)
-        build_no_section(build);
+        build_bad_section(build);
     return what;
-}
-
-void build_begin_file(struct build *build)
-{
-    build->kind = SECTION_NONE;
-    build->given_count = 0;
-}
-
-/* ---- values ---- */
-
-/* Notes that a key is given here. A sentence when it was given before. */
-static const char *note_given(struct build *build,
-                              const struct build_value *value)
-{
-    struct given *given;
-
-    for (size_t i = 0; i < build->given_count; i++) {
-        given = &build->given[i];
-        if (given->kind != build->kind || given->index != build->index ||
-            strcmp(given->key, value->key) != 0)
-            continue;
-        return sentence(build, "it stands in this section already, line %u",
-                        given->line);
-    }
-    given = grow(build->given, build->given_count, sizeof(*given));
-    if (!given)
-        return no_memory(build);
-    build->given = given;
-    given += build->given_count++;
-    *given = (struct given){
-        .kind = build->kind, .index = build->index, .line = value->line};
-    snprintf(given->key, sizeof(given->key), "%s", value->key);
-    return NULL;
-}
-
-static const char *add_principal(struct build *build,
-                                 struct config_principals *list,
-                                 const char *text, size_t size)
-{
-    struct principal found, *items;
-    int r = principal_parse(text, size, &build->host->lookup, &found);
-
-    if (r == PRINCIPAL_NOBODY)
-        return sentence(build, "there is no account %.*s", (int)size, text);
-    if (r != 0)
-        return sentence(build,
-                        "expected user:NAME, group:NAME or everyone, not %.*s",
-                        (int)size, text);
-    items = grow(list->items, list->count, sizeof(*items));
-    if (!items)
-        return no_memory(build);
-    items[list->count++] = found;
-    list->items = items;
-    return NULL;
-}
-
-/* Reads `user:a, group:b`; an empty text is nobody. */
-static const char *read_list(struct build *build,
-                             const struct build_value *value,
-                             struct config_principals *list)
-{
-    const char *at = value->text;
-    const char *what;
-
-    if (!value->continues) {
-        free(list->items);
-        *list = (struct config_principals){.set = true};
-    }
-    /* inih takes comments off first lines, not off those that go on. */
-    while (*(at += strspn(at, ", \t")) && *at != ';') {
-        size_t size = strcspn(at, ", \t");
-
-        what = add_principal(build, list, at, size);
-        if (what)
-            return what;
-        at += size;
-    }
-    return NULL;
-}
-
-static const char *read_group(struct build *build, const char *text)
-{
-    struct config *config = build->config;
-    struct principal found;
-    char principal[256];
-
-    snprintf(principal, sizeof(principal), "group:%s", text);
-    if (principal_parse(principal, strlen(principal), &build->host->lookup,
-                        &found) != 0)
-        return "expected the name of a group that exists";
-    config->has_group = true;
-    config->group = found.id;
-    return NULL;
-}
-
-static const char *read_level(struct build *build, const char *text)
-{
-    enum protocol_log_level level;
-
-    if (message_level_parse(text, &level) < 0)
-        return "expected error, warning, info or debug";
-    build->config->log_level = (int)level;
-    return NULL;
-}
-
-static const char *read_broker(struct build *build,
-                               const struct build_value *value)
-{
-    if (strcmp(value->key, "administrators") == 0)
-        return read_list(build, value, &build->config->administrators);
-    if (strcmp(value->key, "group") == 0)
-        return read_group(build, value->text);
-    if (strcmp(value->key, "log_level") == 0)
-        return read_level(build, value->text);
-    return "expected administrators, group or log_level";
-}
-
-static const char *read_limit(struct build *build,
-                              const struct build_value *value)
-{
-    struct config_limits *limits = limits_of(build);
-    uint64_t *limit;
-    int budget = 0;
-
-    while (budget < CONFIG_BUDGETS && strcmp(BUDGETS[budget], value->key) != 0)
-        budget++;
-    if (budget == CONFIG_BUDGETS)
-        return "expected segments, bytes, segment_bytes, grants, connections "
-               "or requests_per_second";
-    limit = &limits->limit[budget];
-    if (build->kind == SECTION_ACCOUNT)
-        build->account_set[build->index][budget] = true;
-    if (budget == CONFIG_BYTES || budget == CONFIG_SEGMENT_BYTES)
-        return config_size_parse(value->text, build->host->memory, limit) == 0
-                   ? NULL
-                   : "expected a size: 4096, 64KiB, 2G, 50% or unlimited";
-    return config_count_parse(value->text, limit) == 0
-               ? NULL
-               : "expected a number or unlimited";
-}
-
-static const char *read_rule(struct build *build,
-                             const struct build_value *value)
-{
-    struct config_rule *rule = &build->config->rules[build->index];
-
-    if (strcmp(value->key, "create") == 0)
-        return read_list(build, value, &rule->create);
-    if (strcmp(value->key, "write") == 0)
-        return read_list(build, value, &rule->write);
-    if (strcmp(value->key, "read") == 0)
-        return read_list(build, value, &rule->read);
-    if (strcmp(value->key, "list") == 0)
-        return read_list(build, value, &rule->list);
-    return "expected create, write, read or list";
-}
-
-static bool is_list(const struct build *build, const char *key)
-{
-    return build->kind == SECTION_ACCESS ||
-           (build->kind == SECTION_BROKER &&
-            strcmp(key, "administrators") == 0);
-}
-
-const char *build_value(struct build *build, const struct build_value *value)
-{
-    const char *what = NULL;
-
-    if (build->kind == SECTION_BAD)
-        return NULL;
-    if (build->kind == SECTION_NONE)
-        return "expected a section first: [broker], [total], ...";
-    if (value->continues && !is_list(build, value->key))
-        return "expected KEY = VALUE: only lists go on in an indented line";
-    if (!value->continues)
-        what = note_given(build, value);
-    if (what)
-        return what;
-    if (build->kind == SECTION_BROKER)
-        return read_broker(build, value);
-    if (build->kind == SECTION_ACCESS)
-        return read_rule(build, value);
-    return read_limit(build, value);
 }

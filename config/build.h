@@ -1,9 +1,9 @@
 /*
- * A configuration in the making: sections and values as they are read, then
- * either a whole config or the list of what is wrong.
+ * A configuration in the making: sections, keys and values as they are read.
  *
- * A function that answers a sentence (or NULL) says what was expected; the
- * caller knows file, line and text.
+ * A function that answers a sentence says what was expected, or NULL when all
+ * is well; the caller knows file, line and text. A sentence is valid until the
+ * next call.
  */
 #ifndef SEGBROKER_BUILD_H
 #define SEGBROKER_BUILD_H
@@ -11,35 +11,33 @@
 #include "config.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 
 struct build;
-
-struct build_value {
-    const char *key;
-    const char *text;
-    unsigned line;
-    bool continues; /* the previous line's value, on an indented line */
-};
 
 /* Starts with the defaults. NULL when memory is short. */
 struct build *build_new(const struct config_host *host);
 
-/* Gives a config or the problems, and frees the build: config_load's answer. */
-int build_finish(struct build *build, struct config **config,
-                 struct config_problems *problems);
+/* Frees the build, and gives what was built. */
+struct config *build_finish(struct build *build);
+
+/* Frees both. NULL is fine. */
+void build_free(struct build *build);
+
+/* Memory was short somewhere: the config is not whole. */
+bool build_failed(const struct build *build);
 
 /* A further file: its keys replace those of the files before. */
 void build_begin_file(struct build *build);
 
-const char *build_section(struct build *build, const char *name);
-/* What follows is in no section, and silently so: it was complained of. */
-void build_no_section(struct build *build);
-const char *build_value(struct build *build, const struct build_value *value);
+const char *build_section(struct build *build, const char *name, unsigned line);
+const char *build_value(struct build *build, const char *key, const char *text,
+                        unsigned line);
+/* An indented line: more of the last key's value. */
+const char *build_more(struct build *build, const char *text);
 
-/* Notes a problem made of several parts. */
-void build_complain(struct build *build, const char *const *parts,
-                    size_t count);
-void build_out_of_memory(struct build *build);
+/* The section, or the value, was complained of: what belongs to it is silently
+ * left out. */
+void build_bad_section(struct build *build);
+void build_bad_value(struct build *build);
 
 #endif

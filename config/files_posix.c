@@ -112,19 +112,32 @@ void files_list_free(char **list, size_t count)
     free(list);
 }
 
-/* The entries' paths, as many as could be made. */
-static size_t make_paths(const char *folder, struct dirent **entries,
-                         size_t count, char **list)
+/* The entries' paths; NULL when memory is short. */
+static char **make_paths(const char *folder, struct dirent **entries,
+                         size_t count)
 {
-    size_t made = 0;
+    char **paths = malloc((count + 1) * sizeof(*paths));
 
-    while (made < count) {
-        list[made] = join(folder, entries[made]->d_name);
-        if (!list[made])
-            break;
-        made++;
+    for (size_t i = 0; paths && i < count; i++) {
+        paths[i] = join(folder, entries[i]->d_name);
+        if (!paths[i]) {
+            files_list_free(paths, i);
+            paths = NULL;
+        }
     }
-    return made;
+    return paths;
+}
+
+/* The entries of a folder, which there need not be: their number, or -1. */
+static int read_folder(const char *folder, struct dirent ***entries)
+{
+    int found = scandir(folder, entries, is_drop_in, in_byte_order);
+
+    if (found < 0) {
+        *entries = NULL;
+        return errno == ENOENT ? 0 : -1;
+    }
+    return found;
 }
 
 int files_drop_ins(const char *path, char ***list, size_t *count,
@@ -132,30 +145,25 @@ int files_drop_ins(const char *path, char ***list, size_t *count,
 {
     char *folder = drop_in_folder(path);
     struct dirent **entries;
-    char **paths;
-    size_t made;
+    char **paths = NULL;
     int found;
 
     if (!folder)
         return FILES_E_NOMEM;
-    found = scandir(folder, &entries, is_drop_in, in_byte_order);
-    if (found < 0) {
-        free(folder);
-        *list = NULL;
-        *count = 0;
-        return errno == ENOENT ? 0 : fail(why, strerror(errno));
-    }
-    paths = malloc(((size_t)found + 1) * sizeof(*paths));
-    made = paths ? make_paths(folder, entries, (size_t)found, paths) : 0;
+    found = read_folder(folder, &entries);
+    if (found < 0)
+        *why = strerror(errno);
+    else
+        paths = make_paths(folder, entries, (size_t)found);
     for (int i = 0; i < found; i++)
         free(entries[i]);
     free(entries);
     free(folder);
-    if (!paths || made < (size_t)found) {
-        files_list_free(paths, made);
+    if (found < 0)
+        return 1;
+    if (!paths)
         return FILES_E_NOMEM;
-    }
     *list = paths;
-    *count = made;
+    *count = (size_t)found;
     return 0;
 }

@@ -41,7 +41,7 @@ static int apply_unit(const char *unit, uint64_t whole, uint64_t *value)
             return 1;
         /* In this order nothing overflows. */
         *value = whole / 100 * *value + whole % 100 * *value / 100;
-        return 0;
+        return *value > LARGEST ? 1 : 0;
     }
     letter = strchr(letters, *unit);
     if (!letter || (unit[1] != '\0' && strcmp(unit + 1, "iB") != 0))

@@ -206,14 +206,6 @@ int request_hand_out(struct call *call, const struct request_handout *handout)
 
 /* ---- hello, ping ---- */
 
-static bool name_is_good(const char *name)
-{
-    for (; *name; name++)
-        if ((unsigned char)*name < 0x20 || *name == 0x7f)
-            return false;
-    return true;
-}
-
 static int welcome(struct call *call)
 {
     const struct caller *caller = call->peer->caller;
@@ -249,9 +241,6 @@ static int run_hello(struct call *call)
         return request_refuse(call, PROTOCOL_UNSUPPORTED_VERSION,
                               "this broker speaks version %d",
                               PROTOCOL_VERSION);
-    if (name && !name_is_good(name))
-        return request_refuse(call, PROTOCOL_INVALID_ARGUMENT,
-                              "client: control characters are not possible");
     if (name) {
         peer->name = strdup(name);
         if (!peer->name)
