@@ -117,32 +117,35 @@ static void take_lines(segb_client *client)
         call_end_all(client, SEGB_E_SYSTEM, "out of memory");
 }
 
+static void take_message(segb_client *client, const struct channel_input *input)
+{
+    int r = frame_reader_feed_handles(&client->reader, input->handles,
+                                      input->count, input->truncated);
+
+    if (r == FRAME_E_TOO_MANY) {
+        call_end_all(client, SEGB_E_PROTOCOL,
+                     "the broker sent handles that no reply names");
+    } else if (r < 0) {
+        call_end_all(client, SEGB_E_SYSTEM, "out of memory");
+    } else {
+        frame_reader_feed(&client->reader, input->bytes, input->size);
+        take_lines(client);
+    }
+    /* Handles that nobody will claim need not wait for segb_disconnect. */
+    if (client->ended)
+        frame_reader_deinit(&client->reader);
+}
+
 /* What a receive brought. */
 static void take(segb_client *client, int r, const struct channel_input *input)
 {
-    if (r == CHANNEL_AGAIN || client->ended)
-        goto dispose;
-    if (r < 0) {
+    if (r < 0)
         call_end_all(client, SEGB_E_GONE, "the broker closed the connection");
-        return;
-    }
-    r = frame_reader_feed_handles(&client->reader, input->handles, input->count,
-                                  input->truncated);
-    if (r < 0) {
-        call_end_all(client, SEGB_E_PROTOCOL,
-                     r == FRAME_E_TOO_MANY
-                         ? "the broker sent handles that no reply names"
-                         : "out of memory");
-        return;
-    }
-    frame_reader_feed(&client->reader, input->bytes, input->size);
-    take_lines(client);
-    if (client->ended)
-        frame_reader_deinit(&client->reader);
-    return;
-dispose:
-    for (unsigned i = 0; r == 0 && i < input->count; i++)
-        channel_close_handle(input->handles[i]);
+    else if (r == 0 && !client->ended)
+        take_message(client, input);
+    else if (r == 0)
+        for (unsigned i = 0; i < input->count; i++)
+            channel_close_handle(input->handles[i]);
 }
 
 void call_take_in(segb_client *client)
