@@ -213,7 +213,7 @@ format: | deps-tidy
 	$(Q)clang-format -i $(c_files)
 
 tidy: all | deps-tidy
-	$(Q)BUILD=$(BUILD) tests/tidy '$(CPPFLAGS) -std=c11'
+	$(Q)BUILD=$(BUILD) tests/tidy $(CPPFLAGS) -std=c11
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
