@@ -36,7 +36,8 @@ int handoff_send(int connection, const char *bytes, size_t size,
 /* Whether the other side has read all that was sent. */
 bool handoff_all_read(int connection);
 
-/* Ends our sending: the other side reads what is there and then the end. */
+/* Ends both directions: the other side reads what is there and then the end,
+ * and cannot send any more. */
 void handoff_finish(int connection);
 
 void handoff_close(frame_handle handle);

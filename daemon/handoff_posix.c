@@ -84,7 +84,7 @@ bool handoff_all_read(int connection)
 
 void handoff_finish(int connection)
 {
-    shutdown(connection, SHUT_WR);
+    shutdown(connection, SHUT_RDWR);
 }
 
 void handoff_close(frame_handle handle)
