@@ -16,7 +16,6 @@ struct caller {
     struct identity identity;
     char label[96]; /* "user:alice" */
     struct quota_scope *scope;
-    unsigned unread; /* handles sent to it that it may not have taken yet */
     unsigned refs;
     uint32_t *key; /* user, then groups */
     UT_hash_handle hh;

@@ -13,23 +13,28 @@ struct output_chunk {
     frame_handle handles[]; /* owned */
 };
 
-struct output_limits output_limits(unsigned descriptor_limit)
+struct output_pool output_pool(unsigned descriptor_limit)
 {
     unsigned connection = descriptor_limit / 16;
 
     if (connection > PROTOCOL_HANDLES_MAX)
         connection = PROTOCOL_HANDLES_MAX;
-    return (struct output_limits){.connection = connection ? connection : 1,
-                                  .caller = descriptor_limit / 4 + 1};
+    return (struct output_pool){.connection = connection ? connection : 1,
+                                .capacity = descriptor_limit / 4};
 }
 
 void output_batch_init(struct output_batch *batch,
-                       const struct output_limits *limits)
+                       const struct output_pool *pool)
 {
     /* Room for one more page of a listing behind a batch nearly full. */
     buffer_init(&batch->lines, OUTPUT_BATCH_BYTES + 2 * PROTOCOL_LINE_MAX);
     batch->count = 0;
-    batch->capacity = limits->connection;
+    batch->pool = pool;
+}
+
+unsigned output_pool_left(const struct output_pool *pool)
+{
+    return pool->unread < pool->capacity ? pool->capacity - pool->unread : 0;
 }
 
 void output_batch_deinit(struct output_batch *batch)
@@ -45,7 +50,9 @@ bool output_batch_is_empty(const struct output_batch *batch)
 bool output_batch_is_full(const struct output_batch *batch)
 {
     return batch->lines.size >= OUTPUT_BATCH_BYTES ||
-           batch->count >= batch->capacity;
+           batch->count >= batch->pool->connection ||
+           (batch->count > 0 &&
+            batch->count >= output_pool_left(batch->pool) / 2);
 }
 
 unsigned output_batch_attach(struct output_batch *batch, frame_handle handle)
@@ -60,24 +67,32 @@ void output_batch_clear(struct output_batch *batch)
     batch->count = 0;
 }
 
+static void count_unread(struct output *output,
+                         const struct output_target *target, unsigned unread)
+{
+    target->pool->unread += unread - output->unread;
+    output->unread = unread;
+}
+
 bool output_settle(struct output *output, const struct output_target *target)
 {
     if (!handoff_all_read(target->connection))
         return false;
-    target->caller->unread -= output->unread;
-    output->unread = 0;
+    count_unread(output, target, 0);
     return true;
 }
 
 static bool has_room(struct output *output, const struct output_target *target,
                      unsigned count)
 {
-    const struct output_limits *limits = target->limits;
+    const struct output_pool *pool = target->pool;
 
-    if (output->unread + count > limits->connection &&
-        !output_settle(output, target))
-        return false;
-    return target->caller->unread + count <= limits->caller;
+    if (output->unread == 0)
+        return true;
+    if (output->unread + count <= pool->connection &&
+        count <= output_pool_left(pool))
+        return true;
+    return output_settle(output, target);
 }
 
 /* Sends one message. 0, OUTPUT_WAITS, OUTPUT_HELD_BACK or OUTPUT_E_GONE. */
@@ -94,8 +109,7 @@ static int send_once(struct output *output, const struct output_target *target,
     switch (r) {
     case 0:
         output->sent += *sent;
-        output->unread += count;
-        target->caller->unread += count;
+        count_unread(output, target, output->unread + count);
         return 0;
     case HANDOFF_E_AGAIN:
         return OUTPUT_WAITS;
@@ -217,10 +231,8 @@ void output_drop(struct output *output)
     }
 }
 
-void output_deinit(struct output *output, struct caller *caller)
+void output_deinit(struct output *output, const struct output_target *target)
 {
     output_drop(output);
-    if (caller)
-        caller->unread -= output->unread;
-    output->unread = 0;
+    count_unread(output, target, 0);
 }

@@ -6,15 +6,16 @@
  * kernel does not take at once is queued at its connection.
  *
  * A handle that was sent and not yet taken out of the socket counts against
- * the broker's descriptor limit, for all connections together. So each
- * connection, and each caller with all its connections, may have only so many
- * handles unread; above that its replies are held back until it reads.
+ * the broker's descriptor limit, for all connections together. So there is a
+ * pool of unread handles. A connection that has read everything always gets
+ * its next message, of a single handle when the pool is used up, so that no
+ * crowd of others can starve it. One that has not may go on as far as its own
+ * bound and the pool reach; then its replies are held back until it reads.
  */
 #ifndef SEGBROKER_OUTPUT_H
 #define SEGBROKER_OUTPUT_H
 
 #include "buffer.h"
-#include "caller.h"
 #include "frame.h"
 #include "protocol.h"
 
@@ -30,16 +31,17 @@ enum {
 /* Bytes of replies that are worth a message of their own. */
 enum { OUTPUT_BATCH_BYTES = 32 * 1024 };
 
+struct output_pool {
+    unsigned connection; /* unread handles that one connection may have */
+    unsigned capacity;   /* that all together may have */
+    unsigned unread;     /* that they have, as far as is known */
+};
+
 struct output_batch {
     struct buffer lines;
     frame_handle handles[PROTOCOL_HANDLES_MAX]; /* borrowed */
     unsigned count;
-    unsigned capacity; /* handles that one message may carry */
-};
-
-struct output_limits {
-    unsigned connection; /* unread handles of one connection */
-    unsigned caller;     /* of all connections of one caller */
+    const struct output_pool *pool;
 };
 
 struct output_chunk;
@@ -50,11 +52,14 @@ struct output {
     unsigned unread; /* handles sent since all was known to be read */
 };
 
-/* The bounds that follow from a descriptor limit. */
-struct output_limits output_limits(unsigned descriptor_limit);
+/* Handles that may still be sent to who has some unread. */
+unsigned output_pool_left(const struct output_pool *pool);
+
+/* The pool that a descriptor limit has room for. */
+struct output_pool output_pool(unsigned descriptor_limit);
 
 void output_batch_init(struct output_batch *batch,
-                       const struct output_limits *limits);
+                       const struct output_pool *pool);
 void output_batch_deinit(struct output_batch *batch);
 bool output_batch_is_empty(const struct output_batch *batch);
 /* No further reply may be added before it was sent. */
@@ -66,8 +71,7 @@ unsigned output_batch_attach(struct output_batch *batch, frame_handle handle);
 /* Where output goes to. */
 struct output_target {
     int connection;
-    struct caller *caller;
-    const struct output_limits *limits;
+    struct output_pool *pool;
 };
 
 /*
@@ -83,6 +87,6 @@ bool output_settle(struct output *output, const struct output_target *target);
 /* Drops the queue; handles that were sent stay counted. */
 void output_drop(struct output *output);
 /* The connection is closed: nothing of it counts any more. */
-void output_deinit(struct output *output, struct caller *caller);
+void output_deinit(struct output *output, const struct output_target *target);
 
 #endif

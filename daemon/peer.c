@@ -12,15 +12,14 @@
 #include <time.h>
 #include <utlist.h>
 
-enum { RETRY_MS = 2 };
+enum { RETRY_MS = 2, SETTLE_MS = 100 };
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
 static struct output_target target_of(struct peer *peer)
 {
     return (struct output_target){.connection = peer->connection,
-                                  .caller = peer->caller,
-                                  .limits = &peer->broker->peers.limits};
+                                  .pool = &peer->broker->peers.pool};
 }
 
 struct buffer *peer_reply(struct peer *peer)
@@ -61,12 +60,14 @@ void peer_close(struct peer *peer)
 {
     struct broker *broker = peer->broker;
 
+    struct output_target target = target_of(peer);
+
     if (peer->state == PEER_CLOSED)
         return;
     if (is_served(peer))
         let_go(peer);
     peer->state = PEER_CLOSED;
-    output_deinit(&peer->output, peer->caller);
+    output_deinit(&peer->output, &target);
     quota_undo(&peer->connection_charge);
     peer->caller = callers_unref(&broker->callers, peer->caller);
     free(peer->name);
@@ -118,16 +119,23 @@ static void cut_off(struct peer *peer)
 
 /* ---- sending ---- */
 
-/* Looks again at what this peer's caller has read on its connections. */
-static void settle_caller(struct peer *peer)
+/* Who read everything long ago may still be counted: looks again at all, when
+ * that could help and not too often. */
+static void settle_all(struct broker *broker)
 {
-    struct peer *other;
+    struct peers *peers = &broker->peers;
+    uint64_t now = uv_now(&broker->loop);
+    struct peer *peer;
 
-    DL_FOREACH (peer->broker->peers.list, other) {
-        struct output_target target = target_of(other);
+    if (output_pool_left(&peers->pool) > peers->pool.capacity / 2 ||
+        now - peers->settled_at < SETTLE_MS)
+        return;
+    peers->settled_at = now;
+    DL_FOREACH (peers->list, peer) {
+        struct output_target target = target_of(peer);
 
-        if (other->caller == peer->caller && other->output.unread > 0)
-            output_settle(&other->output, &target);
+        if (peer->output.unread > 0)
+            output_settle(&peer->output, &target);
     }
 }
 
@@ -162,10 +170,7 @@ void peer_flush(struct peer *peer)
     if (!is_served(peer))
         return;
     r = output_flush(&peer->output, &target, &broker->peers.batch);
-    if (r == OUTPUT_HELD_BACK) {
-        settle_caller(peer);
-        r = output_flush(&peer->output, &target, &broker->peers.batch);
-    }
+    settle_all(broker);
     broker_end_turn(broker);
     if (r < 0) {
         peer_close(peer);
@@ -295,7 +300,8 @@ static bool look_after(struct peer *peer)
     }
     if (!peer->output.queue)
         return false;
-    if (late)
+    /* One that is held back for others' sake is not to blame. */
+    if (late && !(peer->held_back && peer->output.unread == 0))
         cut_off(peer);
     return peer->state != PEER_CLOSED;
 }
@@ -412,8 +418,8 @@ int peers_init(struct broker *broker)
 {
     struct peers *peers = &broker->peers;
 
-    peers->limits = output_limits(host_descriptor_limit());
-    output_batch_init(&peers->batch, &peers->limits);
+    peers->pool = output_pool(host_descriptor_limit());
+    output_batch_init(&peers->batch, &peers->pool);
     peers->retry.data = broker;
     return uv_timer_init(&broker->loop, &peers->retry);
 }

@@ -62,8 +62,9 @@ struct peers {
     uint64_t count;
     uint64_t last_id;
     struct output_batch batch; /* replies of the current turn */
-    struct output_limits limits;
-    uv_timer_t retry; /* runs while some peer is held back */
+    struct output_pool pool;
+    uint64_t settled_at; /* loop time when all were last looked at, ms */
+    uv_timer_t retry;    /* runs while some peer is held back */
     char input[PROTOCOL_LINE_MAX];
 };
 

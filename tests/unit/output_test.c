@@ -15,8 +15,7 @@ enum { OURS, THEIRS };
 
 static int pair[2];
 static int null_device;
-static struct caller caller;
-static struct output_limits limits;
+static struct output_pool pool;
 static struct output_batch batch;
 static struct output output;
 static struct output_target target;
@@ -27,18 +26,17 @@ static void setup(void)
                      0);
     null_device = open("/dev/null", O_RDONLY | O_CLOEXEC);
     ck_assert_int_ge(null_device, 0);
-    caller = (struct caller){0};
     output = (struct output){0};
-    limits = (struct output_limits){.connection = 8, .caller = 12};
-    output_batch_init(&batch, &limits);
-    target = (struct output_target){pair[OURS], &caller, &limits};
+    pool = (struct output_pool){.connection = 8, .capacity = 100};
+    output_batch_init(&batch, &pool);
+    target = (struct output_target){pair[OURS], &pool};
 }
 
 static void teardown(void)
 {
-    output_deinit(&output, &caller);
+    output_deinit(&output, &target);
     output_batch_deinit(&batch);
-    ck_assert_uint_eq(caller.unread, 0);
+    ck_assert_uint_eq(pool.unread, 0);
     close(null_device);
     close(pair[OURS]);
     close(pair[THEIRS]);
@@ -169,19 +167,38 @@ START_TEST(lines_without_handles_are_not_held_back)
 }
 END_TEST
 
-START_TEST(holds_back_a_caller_with_many_connections)
+START_TEST(holds_back_when_the_pool_is_used_up)
 {
     unsigned handles = 0;
 
-    caller.unread = 10; /* on its other connections */
-    add_reply("a\n", 3);
-    ck_assert_int_eq(output_flush(&output, &target, &batch), OUTPUT_HELD_BACK);
-    caller.unread = 9;
+    pool.unread = 97; /* on other connections */
+    add_reply("a\n", 1);
     ck_assert_int_eq(output_flush(&output, &target, &batch), 0);
+    add_reply("b\n", 3);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), OUTPUT_HELD_BACK);
+    ck_assert_uint_eq(pool.unread, 98);
     ck_assert_uint_eq(read_some(&handles), 2);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), 0);
+    ck_assert_uint_eq(pool.unread, 100);
+    ck_assert_uint_eq(read_some(&handles), 2);
+    ck_assert_uint_eq(handles, 4);
+    pool.unread -= 97;
+}
+END_TEST
+
+START_TEST(who_reads_is_not_starved_by_others)
+{
+    unsigned handles = 0;
+
+    pool.unread = 100;
+    for (int i = 0; i < 3; i++) {
+        add_reply("a\n", 1);
+        ck_assert(output_batch_is_full(&batch));
+        ck_assert_int_eq(output_flush(&output, &target, &batch), 0);
+        ck_assert_uint_eq(read_some(&handles), 2);
+    }
     ck_assert_uint_eq(handles, 3);
-    ck_assert(output_settle(&output, &target));
-    caller.unread -= 9;
+    pool.unread -= 100;
 }
 END_TEST
 
@@ -197,12 +214,11 @@ START_TEST(tells_when_the_other_side_has_gone)
 }
 END_TEST
 
-START_TEST(limits_follow_from_the_descriptor_limit)
+START_TEST(the_pool_follows_from_the_descriptor_limit)
 {
-    ck_assert_uint_eq(output_limits(1024).connection, 64);
-    ck_assert_uint_eq(output_limits(1 << 20).connection, PROTOCOL_HANDLES_MAX);
-    ck_assert_uint_ge(output_limits(1).connection, 1);
-    ck_assert_uint_ge(output_limits(1).caller, 1);
+    ck_assert_uint_eq(output_pool(1024).connection, 64);
+    ck_assert_uint_eq(output_pool(1 << 20).connection, PROTOCOL_HANDLES_MAX);
+    ck_assert_uint_ge(output_pool(1).connection, 1);
 }
 END_TEST
 
@@ -219,9 +235,10 @@ int main(void)
     tcase_add_test(tests, a_queued_handle_outlives_its_lender);
     tcase_add_test(tests, holds_back_who_does_not_take_its_handles);
     tcase_add_test(tests, lines_without_handles_are_not_held_back);
-    tcase_add_test(tests, holds_back_a_caller_with_many_connections);
+    tcase_add_test(tests, holds_back_when_the_pool_is_used_up);
+    tcase_add_test(tests, who_reads_is_not_starved_by_others);
     tcase_add_test(tests, tells_when_the_other_side_has_gone);
-    tcase_add_test(tests, limits_follow_from_the_descriptor_limit);
+    tcase_add_test(tests, the_pool_follows_from_the_descriptor_limit);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
