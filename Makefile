@@ -160,7 +160,8 @@ $(BUILD)/segbroker.pc: packaging/segbroker.pc.in Makefile
 
 # ---- tests ----
 
-$(unit_tests): $(BUILD)/%: $(BUILD)/obj/%.o $(daemon_lib_obj)
+$(unit_tests): $(BUILD)/%: $(BUILD)/obj/%.o \
+		$(call obj,tests/support/runner.c) $(daemon_lib_obj)
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CHECK_LIBS) $(UV_LIBS)

@@ -18,15 +18,6 @@ TCase *suite_case(Suite *suite, const char *name, unsigned seconds)
     return tests;
 }
 
-int suite_main(Suite *suite)
-{
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 bool suite_quick(void)
 {
     const char *quick = getenv("SEGBROKER_QUICK");

@@ -9,6 +9,8 @@
 #ifndef SEGBROKER_TESTS_SUITE_H
 #define SEGBROKER_TESTS_SUITE_H
 
+#include "runner.h"
+
 #include <check.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,9 +20,6 @@
  * fixture counts this process's descriptors and brokers (leak.h).
  */
 TCase *suite_case(Suite *suite, const char *name, unsigned seconds);
-
-/* Runs the suite and frees it; the result is main's. */
-int suite_main(Suite *suite);
 
 /* True where SEGBROKER_QUICK asks for fewer rounds (slow builds). */
 bool suite_quick(void);

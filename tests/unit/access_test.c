@@ -1,7 +1,7 @@
 #include "access.h"
+#include "tests/support/runner.h"
 
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { OWNER = 1000, WRITER = 1001, READER = 1002, STRANGER = 1003 };
@@ -168,8 +168,6 @@ int main(void)
 {
     Suite *suite = suite_create("access");
     TCase *tests = tcase_create("access");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, the_owner_may_do_everything);
@@ -182,9 +180,5 @@ int main(void)
     tcase_add_test(tests, global_names_are_the_service_groups_to_create);
     tcase_add_test(tests, a_rule_decides_who_creates);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_main(suite);
 }

@@ -1,12 +1,8 @@
 #include "buffer.h"
+#include "tests/support/runner.h"
 
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
-
-#ifdef NDEBUG
-#error "tests need their assertions"
-#endif
 
 static struct buffer b;
 
@@ -130,8 +126,6 @@ int main(void)
 {
     Suite *suite = suite_create("buffer");
     TCase *tests = tcase_create("buffer");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, NULL, teardown);
     tcase_add_test(tests, holds_no_memory_until_bytes_come);
@@ -144,9 +138,5 @@ int main(void)
     tcase_add_test(tests, truncates_what_was_appended);
     tcase_add_test(tests, is_empty_with_the_same_limit_after_its_end);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_main(suite);
 }

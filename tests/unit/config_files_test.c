@@ -3,6 +3,7 @@
  */
 #include "config.h"
 #include "files.h"
+#include "tests/support/runner.h"
 
 #include <check.h>
 #include <errno.h>
@@ -639,15 +640,9 @@ static TCase *shipped_tests(void)
 int main(void)
 {
     Suite *suite = suite_create("config_files");
-    SRunner *runner;
-    int failed;
 
     suite_add_tcase(suite, file_tests());
     suite_add_tcase(suite, drop_in_tests());
     suite_add_tcase(suite, shipped_tests());
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_main(suite);
 }

@@ -1,5 +1,6 @@
 #include "config.h"
 #include "message.h"
+#include "tests/support/runner.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -746,15 +747,9 @@ static TCase *agreement_tests(void)
 int main(void)
 {
     Suite *suite = suite_create("config");
-    SRunner *runner;
-    int failed;
 
     suite_add_tcase(suite, good_tests());
     suite_add_tcase(suite, bad_tests());
     suite_add_tcase(suite, agreement_tests());
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_main(suite);
 }

@@ -2,9 +2,9 @@
  * Sizes and numbers as an administrator writes them.
  */
 #include "config.h"
+#include "tests/support/runner.h"
 
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define KIB UINT64_C(1024)
@@ -127,15 +127,9 @@ int main(void)
 {
     Suite *suite = suite_create("config_value");
     TCase *tests = tcase_create("config_value");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tests, sizes_are_read);
     tcase_add_test(tests, counts_are_read);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_main(suite);
 }

@@ -4,14 +4,11 @@
  */
 #include "frame.h"
 #include "protocol.h"
+#include "tests/support/runner.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
-
-#ifdef NDEBUG
-#error "tests need their assertions"
-#endif
 
 enum { HANDLES = 1000, LINE = PROTOCOL_LINE_MAX };
 
@@ -528,14 +525,8 @@ static void add_handle_tests(Suite *suite)
 int main(void)
 {
     Suite *suite = suite_create("frame");
-    SRunner *runner;
-    int failed;
 
     add_line_tests(suite);
     add_handle_tests(suite);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_main(suite);
 }

@@ -3,10 +3,10 @@
  */
 #include "handoff.h"
 #include "output.h"
+#include "tests/support/runner.h"
 
 #include <check.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -226,8 +226,6 @@ int main(void)
 {
     Suite *suite = suite_create("output");
     TCase *tests = tcase_create("output");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, sends_lines_and_handles_in_one_message);
@@ -240,9 +238,5 @@ int main(void)
     tcase_add_test(tests, tells_when_the_other_side_has_gone);
     tcase_add_test(tests, the_pool_follows_from_the_descriptor_limit);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_main(suite);
 }

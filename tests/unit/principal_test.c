@@ -1,4 +1,5 @@
 #include "principal.h"
+#include "tests/support/runner.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -140,8 +141,6 @@ int main(void)
 {
     Suite *suite = suite_create("principal");
     TCase *tests = tcase_create("principal");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, names_are_looked_up);
@@ -152,9 +151,5 @@ int main(void)
     tcase_add_test(tests, a_nul_does_not_shorten_a_name);
     tcase_add_test(tests, names_have_at_most_255_bytes);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_main(suite);
 }

@@ -1,7 +1,7 @@
 #include "quota.h"
+#include "tests/support/runner.h"
 
 #include <check.h>
-#include <stdlib.h>
 
 static struct config config;
 static struct quota *quota;
@@ -230,8 +230,6 @@ int main(void)
 {
     Suite *suite = suite_create("quota");
     TCase *tests = tcase_create("quota");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, fills_a_budget_to_the_last_byte);
@@ -244,9 +242,5 @@ int main(void)
     tcase_add_test(tests, a_rate_of_nothing_lets_nothing_in);
     tcase_add_test(tests, lists_the_accounts_of_a_scope_and_of_all);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_main(suite);
 }

@@ -3,11 +3,11 @@
  * segment_promises.
  */
 #include "segment.h"
+#include "tests/support/runner.h"
 
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -165,8 +165,6 @@ int main(void)
 {
     Suite *suite = suite_create("segment");
     TCase *tests = tcase_create("segment");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, rounds_sizes_up_to_pages);
@@ -178,9 +176,5 @@ int main(void)
     tcase_add_test(tests, knows_the_last_holder);
     tcase_add_test(tests, sees_a_view_in_another_process);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_main(suite);
 }

@@ -5,16 +5,13 @@
  * tells their form; its examples must stand in them.
  */
 #include "message.h"
+#include "tests/support/runner.h"
 
 #include <check.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#ifdef NDEBUG
-#error "tests need their assertions"
-#endif
 
 #define FOLDER "protocol/vectors"
 #define DOCUMENT "protocol/PROTOCOL.md"
@@ -339,17 +336,11 @@ int main(void)
 {
     Suite *suite = suite_create("vectors");
     TCase *tests = tcase_create("vectors");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, load_vectors, free_vectors);
     tcase_add_test(tests, codec_reads_and_writes_what_was_recorded);
     tcase_add_test(tests, examples_of_the_document_are_recorded);
     tcase_add_test(tests, document_has_every_word);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_main(suite);
 }
