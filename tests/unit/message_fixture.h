@@ -5,15 +5,12 @@
 #define SEGBROKER_TESTS_MESSAGE_FIXTURE_H
 
 #include "message.h"
+#include "tests/support/runner.h"
 #include "utf8.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
-
-#ifdef NDEBUG
-#error "tests need their assertions"
-#endif
 
 enum { LINE = PROTOCOL_LINE_MAX };
 
@@ -122,17 +119,6 @@ static inline TCase *add_case(Suite *suite, const char *name)
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     return tests;
-}
-
-static inline int run_suite(Suite *suite)
-{
-    SRunner *runner = srunner_create(suite);
-    int failed;
-
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 #endif

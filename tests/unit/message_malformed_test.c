@@ -280,5 +280,5 @@ int main(void)
     Suite *suite = suite_create("malformed messages");
 
     add_malformed_tests(suite);
-    return run_suite(suite);
+    return suite_main(suite);
 }

@@ -697,5 +697,5 @@ int main(void)
 
     add_reply_tests(suite);
     add_page_tests(suite);
-    return run_suite(suite);
+    return suite_main(suite);
 }

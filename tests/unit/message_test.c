@@ -431,5 +431,5 @@ int main(void)
     Suite *suite = suite_create("message");
 
     add_request_tests(suite);
-    return run_suite(suite);
+    return suite_main(suite);
 }
