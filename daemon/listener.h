@@ -11,6 +11,7 @@
 #define SEGBROKER_LISTENER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <uv.h>
 
 /* Descriptors that accept leaves free. */
@@ -24,6 +25,7 @@ struct listener {
     char lock_path[108 + 8];
     int lock;
     int socket;
+    uint64_t socket_inode; /* of the path, to know it again */
     bool paused;
     uv_poll_t poll;
 };
@@ -39,7 +41,7 @@ void listener_start(struct listener *listener);
 /* Stops accepting; libuv's callbacks must still run. */
 void listener_close(struct listener *listener);
 
-/* Takes socket and lock away. */
+/* Takes socket and lock away, where they are still this broker's. */
 void listener_deinit(struct listener *listener);
 
 /* Some descriptor was closed: accept may go on. */

@@ -44,11 +44,25 @@ static int make_folder(const char *path)
     return 0;
 }
 
+/* The number of what is at the path now, 0 when nothing is. */
+static uint64_t inode_at(const char *path)
+{
+    struct stat status;
+
+    return lstat(path, &status) == 0 ? status.st_ino : 0;
+}
+
+static uint64_t inode_of(int fd)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
 /* Locks the file that is at the path *now*: the one that we opened may have
  * been taken away by a broker that ended meanwhile. */
 static int try_lock(const char *path, int *lock)
 {
-    struct stat ours, there;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd < 0)
@@ -61,8 +75,7 @@ static int try_lock(const char *path, int *lock)
         close(fd);
         return -1;
     }
-    if (fstat(fd, &ours) == 0 && stat(path, &there) == 0 &&
-        ours.st_ino == there.st_ino && ours.st_dev == there.st_dev) {
+    if (inode_of(fd) == inode_at(path)) {
         *lock = fd;
         return 0;
     }
@@ -106,6 +119,7 @@ static int bind_socket(struct listener *listener)
     if (bind(listener->socket, (struct sockaddr *)&address, sizeof(address)) <
         0)
         return fail("cannot bind", listener->path);
+    listener->socket_inode = inode_at(listener->path);
     if (chmod(listener->path, 0666) < 0)
         return fail("cannot open up", listener->path);
     if (listen(listener->socket, BACKLOG) < 0)
@@ -139,12 +153,15 @@ int listener_init(struct listener *listener, struct broker *broker,
 
 void listener_deinit(struct listener *listener)
 {
+    /* Somebody may have taken them away and begun another broker there. */
     if (listener->socket >= 0) {
-        unlink(listener->path);
+        if (inode_at(listener->path) == listener->socket_inode)
+            unlink(listener->path);
         close(listener->socket);
     }
     if (listener->lock >= 0) {
-        unlink(listener->lock_path);
+        if (inode_at(listener->lock_path) == inode_of(listener->lock))
+            unlink(listener->lock_path);
         close(listener->lock);
     }
     listener->lock = listener->socket = -1;

@@ -192,6 +192,24 @@ START_TEST(racing_starts_leave_one_broker)
 }
 END_TEST
 
+START_TEST(end_leaves_alone_what_is_another_brokers)
+{
+    char lock[TEST_PATH_MAX + 8];
+    struct raw raw;
+    test_broker_start(&broker, NULL);
+    test_pid first = broker.pid;
+    snprintf(lock, sizeof(lock), "%s.lock", broker.socket);
+    REQUIRE_INT(remove(broker.socket), 0);
+    REQUIRE_INT(remove(lock), 0);
+    test_broker_run(&broker);
+    test_signal(first, SIGTERM);
+    REQUIRE_INT(test_wait(first, END_MS), 0);
+    raw_open(&raw, broker.socket);
+    raw_close(&raw);
+    test_broker_stop(&broker);
+}
+END_TEST
+
 static const int ending_signals[] = {SIGTERM, SIGINT};
 
 START_TEST(signal_ends_it_cleanly_with_clients_and_segments)
@@ -563,6 +581,7 @@ static Suite *daemon_suite(void)
     tcase_add_test(tests, second_broker_refuses_to_start);
     tcase_add_test(tests, stale_socket_does_not_stop_it);
     tcase_add_test(tests, racing_starts_leave_one_broker);
+    tcase_add_test(tests, end_leaves_alone_what_is_another_brokers);
     tcase_add_loop_test(tests, signal_ends_it_cleanly_with_clients_and_segments,
                         0, 2);
     tcase_add_test(tests, further_signals_do_not_disturb_the_end);
