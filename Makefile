@@ -96,7 +96,7 @@ fuzz_deps := $(build_deps) clang libclang-rt-14-dev
 tidy_deps := $(check_deps) clang clang-tidy clang-format shellcheck
 
 .PHONY: all demo check check-asan check-tsan fuzz format tidy install deps \
-	deps-check deps-fuzz deps-tidy help clean tests
+	deps-check deps-fuzz deps-tidy help clean tests FORCE
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 
@@ -154,7 +154,8 @@ $(BUILD)/examples/%: $(BUILD)/obj/client/examples/%.o $(BUILD)/libsegbroker.a
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CJSON_LIBS) -pthread
 
-$(BUILD)/segbroker.pc: packaging/segbroker.pc.in Makefile
+# Made anew each time: PREFIX may differ from the last one.
+$(BUILD)/segbroker.pc: packaging/segbroker.pc.in FORCE
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
 
