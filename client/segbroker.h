@@ -217,7 +217,8 @@ int segb_access(const segb_segment *segment);
 /* Not 0 when this call made it, 0 when it was there. */
 int segb_created(const segb_segment *segment);
 /* The native handle: a descriptor on POSIX, a HANDLE on Windows. It belongs
- * to the segment. */
+ * to the segment. A descriptor's file offset is shared with other clients:
+ * use pread and pwrite. */
 intptr_t segb_handle(const segb_segment *segment);
 
 /* ---- views ---- */
