@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 
-/* Committing so much at a time blocks the loop less than a request takes;
- * anything larger goes to a worker. */
+/* Committing so little takes the loop no longer than a worker's round trip
+ * would; anything larger goes to a worker. */
 static const uint64_t INLINE_BYTES = 64 * 1024;
 static const uint64_t CHUNK_BYTES = 16 * 1024 * 1024;
 /* Memory that committing leaves to the host. */
@@ -161,10 +161,11 @@ static void cancel(struct creation *job)
 
 static void after_work(uv_work_t *handle, int status);
 
-static int queue(struct creation *job)
+static void queue(struct creation *job)
 {
+    /* This cannot fail: libuv only looks whether there is a function. */
     job->work.data = job;
-    return uv_queue_work(&job->broker->loop, &job->work, work, after_work);
+    uv_queue_work(&job->broker->loop, &job->work, work, after_work);
 }
 
 static void answer(struct creation *job)
@@ -185,12 +186,14 @@ static void after_work(uv_work_t *handle, int status)
     struct broker *broker = job->broker;
 
     (void)status;
-    if (!job->pending->peer)
-        cancel(job);
-    else if (job->more && queue(job) == 0)
+    if (job->pending->peer && job->more) {
+        queue(job);
         return;
-    else
+    }
+    if (job->pending->peer)
         answer(job);
+    else
+        cancel(job);
     job->pending = pending_free(job->pending);
     job_free(job);
     serve_woken(broker);
@@ -211,8 +214,10 @@ static int run_steps(struct call *call, struct creation *job)
         return r;
     }
     job->pending = request_take(call, NULL, &r);
-    if (job->pending && queue(job) == 0)
+    if (job->pending) {
+        queue(job);
         return 0;
+    }
     registry_entry_remove(&job->broker->registry, entry);
     job_free(job);
     return r;

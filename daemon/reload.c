@@ -102,12 +102,12 @@ static void reload_free(struct reload *reload)
     free(reload);
 }
 
-static int queue(struct reload *reload)
+static void queue(struct reload *reload)
 {
+    /* This cannot fail: libuv only looks whether there is a function. */
     reload->work.data = reload;
     reload->again = false;
-    return uv_queue_work(&reload->broker->loop, &reload->work, work,
-                         after_work);
+    uv_queue_work(&reload->broker->loop, &reload->work, work, after_work);
 }
 
 static void after_work(uv_work_t *handle, int status)
@@ -125,9 +125,10 @@ static void after_work(uv_work_t *handle, int status)
     config_problems_deinit(&reload->problems);
     while (reload->later)
         pending_move(reload->later, &reload->askers);
-    if ((reload->askers || reload->again) && queue(reload) == 0)
-        return;
-    reload_free(reload);
+    if (reload->askers || reload->again)
+        queue(reload);
+    else
+        reload_free(reload);
 }
 
 /* The reload that runs, or a new one; NULL when memory is short. */
@@ -141,11 +142,8 @@ static struct reload *join(struct broker *broker)
     if (!reload)
         return NULL;
     reload->broker = broker;
-    if (queue(reload) < 0) {
-        free(reload);
-        return NULL;
-    }
     broker->reload = reload;
+    queue(reload);
     return reload;
 }
 
