@@ -42,7 +42,4 @@ void handoff_finish(int connection);
 
 void handoff_close(frame_handle handle);
 
-/* A second handle to the same object: 0 and the caller owns it, or negative. */
-int handoff_duplicate(frame_handle handle, frame_handle *copy);
-
 #endif

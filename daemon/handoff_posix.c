@@ -1,7 +1,6 @@
 #include "handoff.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -90,14 +89,4 @@ void handoff_finish(int connection)
 void handoff_close(frame_handle handle)
 {
     close((int)handle);
-}
-
-int handoff_duplicate(frame_handle handle, frame_handle *copy)
-{
-    int fd = fcntl((int)handle, F_DUPFD_CLOEXEC, 0);
-
-    if (fd < 0)
-        return -errno;
-    *copy = fd;
-    return 0;
 }

@@ -9,8 +9,8 @@
 struct output_chunk {
     struct output_chunk *next;
     struct buffer lines;
-    unsigned count;         /* of handles not yet sent */
-    frame_handle handles[]; /* owned */
+    unsigned count; /* of handles not yet sent */
+    struct lent *handles[];
 };
 
 struct output_pool output_pool(unsigned descriptor_limit)
@@ -55,7 +55,7 @@ bool output_batch_is_full(const struct output_batch *batch)
             batch->count >= output_pool_left(batch->pool) / 2);
 }
 
-unsigned output_batch_attach(struct output_batch *batch, frame_handle handle)
+unsigned output_batch_attach(struct output_batch *batch, struct lent *handle)
 {
     batch->handles[batch->count] = handle;
     return batch->count++;
@@ -97,13 +97,16 @@ static bool has_room(struct output *output, const struct output_target *target,
 
 /* Sends one message. 0, OUTPUT_WAITS, OUTPUT_HELD_BACK or OUTPUT_E_GONE. */
 static int send_once(struct output *output, const struct output_target *target,
-                     const struct buffer *lines, const frame_handle *handles,
+                     const struct buffer *lines, struct lent *const *lent,
                      unsigned count, size_t *sent)
 {
+    frame_handle handles[PROTOCOL_HANDLES_MAX];
     int r;
 
     if (count > 0 && !has_room(output, target, count))
         return OUTPUT_HELD_BACK;
+    for (unsigned i = 0; i < count; i++)
+        handles[i] = lent[i]->handle;
     r = handoff_send(target->connection, lines->data, lines->size, handles,
                      count, sent);
     switch (r) {
@@ -120,17 +123,22 @@ static int send_once(struct output *output, const struct output_target *target,
     }
 }
 
+static void chunk_drop_handles(struct output_chunk *chunk)
+{
+    while (chunk->count > 0)
+        lent_unref(chunk->handles[--chunk->count]);
+}
+
 static struct output_chunk *chunk_free(struct output_chunk *chunk)
 {
-    for (unsigned i = 0; i < chunk->count; i++)
-        handoff_close(chunk->handles[i]);
+    chunk_drop_handles(chunk);
     buffer_deinit(&chunk->lines);
     free(chunk);
     return NULL;
 }
 
 static struct output_chunk *chunk_new(const struct buffer *lines, size_t from,
-                                      const frame_handle *handles,
+                                      struct lent *const *handles,
                                       unsigned count)
 {
     struct output_chunk *chunk =
@@ -142,13 +150,8 @@ static struct output_chunk *chunk_new(const struct buffer *lines, size_t from,
     buffer_init(&chunk->lines, lines->limit);
     if (buffer_add(&chunk->lines, lines->data + from, lines->size - from) < 0)
         return chunk_free(chunk);
-    /* The lender may close its handle before this one leaves. */
-    while (chunk->count < count) {
-        if (handoff_duplicate(handles[chunk->count],
-                              &chunk->handles[chunk->count]) < 0)
-            return chunk_free(chunk);
-        chunk->count++;
-    }
+    for (; chunk->count < count; chunk->count++)
+        chunk->handles[chunk->count] = lent_ref(handles[chunk->count]);
     return chunk;
 }
 
@@ -178,9 +181,7 @@ static int flush_queue(struct output *output,
                       chunk->count, &sent);
         if (r != 0)
             return r;
-        for (unsigned i = 0; i < chunk->count; i++)
-            handoff_close(chunk->handles[i]);
-        chunk->count = 0;
+        chunk_drop_handles(chunk);
         buffer_consume(&chunk->lines, sent);
         if (chunk->lines.size > 0)
             continue;

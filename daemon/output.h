@@ -16,7 +16,7 @@
 #define SEGBROKER_OUTPUT_H
 
 #include "buffer.h"
-#include "frame.h"
+#include "lent.h"
 #include "protocol.h"
 
 #include <stdbool.h>
@@ -39,7 +39,7 @@ struct output_pool {
 
 struct output_batch {
     struct buffer lines;
-    frame_handle handles[PROTOCOL_HANDLES_MAX]; /* borrowed */
+    struct lent *handles[PROTOCOL_HANDLES_MAX]; /* the lender's */
     unsigned count;
     const struct output_pool *pool;
 };
@@ -65,8 +65,9 @@ bool output_batch_is_empty(const struct output_batch *batch);
 /* No further reply may be added before it was sent. */
 bool output_batch_is_full(const struct output_batch *batch);
 void output_batch_clear(struct output_batch *batch);
-/* Adds a handle and gives its index for the line. There must be room. */
-unsigned output_batch_attach(struct output_batch *batch, frame_handle handle);
+/* Adds a handle and gives its index for the line. There must be room, and
+ * somebody must have the handle until the batch was sent. */
+unsigned output_batch_attach(struct output_batch *batch, struct lent *handle);
 
 /* Where output goes to. */
 struct output_target {

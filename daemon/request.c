@@ -166,7 +166,7 @@ struct access_rights request_rights(const struct call *call,
 }
 
 static int write_grant(struct call *call, const struct request_handout *handout,
-                       frame_handle handle, uint64_t grant)
+                       struct lent *handle, uint64_t grant)
 {
     const struct entry *entry = handout->entry;
     struct message_grant reply = {
@@ -187,7 +187,7 @@ int request_hand_out(struct call *call, const struct request_handout *handout)
     struct broker *broker = call->broker;
     struct entry *entry = handout->entry;
     struct grant *grant;
-    frame_handle handle;
+    struct lent *handle;
     int r;
 
     r = segment_handle(entry->memory, handout->access == PROTOCOL_RW, &handle);

@@ -7,7 +7,7 @@
 #ifndef SEGBROKER_SEGMENT_H
 #define SEGBROKER_SEGMENT_H
 
-#include "frame.h"
+#include "lent.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,16 +53,17 @@ struct segment *segment_free(struct segment *segment);
 int segment_commit(struct segment *segment, uint64_t offset, uint64_t length);
 
 /*
- * A handle to give away, for reading only or for both. It belongs to the
- * segment and stays open until segment_forget_handles.
+ * A handle to give away, for reading only or for both. It is lent to the
+ * segment too, until segment_forget_handles.
  */
 int segment_handle(struct segment *segment, bool writable,
-                   frame_handle *handle);
+                   struct lent **handle);
 
-/* Closes the handles that segment_handle keeps. */
+/* Gives back the handles that segment_handle keeps. */
 void segment_forget_handles(struct segment *segment);
 
-/* Who has it. Only true after segment_forget_handles. */
+/* Who has it. Only true after segment_forget_handles; a reply that is on its
+ * way with a handle has it too. */
 enum segment_use segment_use(struct segment *segment);
 
 #endif

@@ -25,8 +25,8 @@
 
 struct segment {
     int own;
-    int readable; /* -1 while not open */
-    int writable; /* -1 while not open */
+    struct lent *readable; /* NULL while not open */
+    struct lent *writable; /* NULL while not open */
 };
 
 static bool lease_works;
@@ -69,7 +69,7 @@ int segment_new(uint64_t mapped_size, struct segment **segment)
         error = errno;
         goto undo_memory;
     }
-    *s = (struct segment){reopen(fd, O_RDWR), -1, -1};
+    *s = (struct segment){.own = reopen(fd, O_RDWR)};
     error = errno;
     close(fd);
     if (s->own < 0)
@@ -102,30 +102,36 @@ int segment_commit(struct segment *segment, uint64_t offset, uint64_t length)
     return r < 0 ? segment_outcome(errno) : 0;
 }
 
-int segment_handle(struct segment *segment, bool writable, frame_handle *handle)
+/* A new handle to lend. */
+static int lend(const struct segment *segment, int flags, struct lent **lent)
 {
-    int *kept = writable ? &segment->writable : &segment->readable;
+    int fd = reopen(segment->own, flags);
 
-    /* Reopening costs half of a whole request, so the handle is kept. */
-    if (*kept < 0)
-        *kept = reopen(segment->own, writable ? O_RDWR : O_RDONLY);
-    if (*kept < 0)
+    if (fd < 0)
         return segment_outcome(errno);
-    *handle = *kept;
-    return 0;
+    *lent = lent_new(fd);
+    if (*lent)
+        return 0;
+    close(fd);
+    return SEGMENT_E_NO_MEMORY;
 }
 
-static int close_kept(int fd)
+int segment_handle(struct segment *segment, bool writable, struct lent **handle)
 {
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    struct lent **kept = writable ? &segment->writable : &segment->readable;
+    int r = 0;
+
+    /* Reopening costs half of a whole request, so the handle is kept. */
+    if (!*kept)
+        r = lend(segment, writable ? O_RDWR : O_RDONLY, kept);
+    *handle = *kept;
+    return r;
 }
 
 void segment_forget_handles(struct segment *segment)
 {
-    segment->readable = close_kept(segment->readable);
-    segment->writable = close_kept(segment->writable);
+    segment->readable = lent_unref(segment->readable);
+    segment->writable = lent_unref(segment->writable);
 }
 
 static enum segment_use ask_lease(const struct segment *segment)
@@ -147,14 +153,14 @@ enum segment_use segment_use(struct segment *segment)
 static bool try_lease(struct segment *segment)
 {
     uint64_t size = segment_mapped_size(1);
-    frame_handle handle = -1;
+    struct lent *handle = NULL;
     bool good = ask_lease(segment) == SEGMENT_FREE;
     void *view;
 
-    if (segment_handle(segment, false, &handle) < 0)
+    if (segment_handle(segment, false, &handle) < 0 || !handle)
         return false;
     good = good && ask_lease(segment) == SEGMENT_IN_USE;
-    view = mmap(NULL, size, PROT_READ, MAP_SHARED, (int)handle, 0);
+    view = mmap(NULL, size, PROT_READ, MAP_SHARED, (int)handle->handle, 0);
     segment_forget_handles(segment);
     if (view == MAP_FAILED)
         return false;

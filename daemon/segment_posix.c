@@ -15,14 +15,14 @@
 #include <unistd.h>
 
 struct segment {
-    int writable;
-    int readable;
+    struct lent *writable;
+    struct lent *readable;
 };
 
 enum { NAME_TRIES = 100 };
 
 /* Both descriptors of one new object, whose name is gone again. */
-static int open_both(struct segment *s)
+static int open_both(int *writable, int *readable)
 {
     static unsigned long counter;
     char name[64];
@@ -30,48 +30,57 @@ static int open_both(struct segment *s)
     for (int i = 0; i < NAME_TRIES; i++) {
         snprintf(name, sizeof(name), "/segbroker.%ld.%lu", (long)getpid(),
                  counter++);
-        s->writable = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
-        if (s->writable < 0 && errno == EEXIST)
+        *writable = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (*writable < 0 && errno == EEXIST)
             continue;
-        if (s->writable < 0)
+        if (*writable < 0)
             return -1;
-        s->readable = shm_open(name, O_RDONLY, 0);
+        *readable = shm_open(name, O_RDONLY, 0);
         shm_unlink(name);
-        if (s->readable >= 0)
+        if (*readable >= 0)
             return 0;
-        close(s->writable);
+        close(*writable);
         return -1;
     }
     return -1;
 }
 
+/* Adopts both. */
+static struct segment *own_both(int writable, int readable)
+{
+    struct segment *s = calloc(1, sizeof(*s));
+
+    if (s && (s->writable = lent_new(writable)) != NULL &&
+        (s->readable = lent_new(readable)) != NULL)
+        return s;
+    if (!s || !s->writable)
+        close(writable);
+    close(readable);
+    return segment_free(s);
+}
+
 int segment_new(uint64_t mapped_size, struct segment **segment)
 {
-    struct segment *s = malloc(sizeof(*s));
-    int error;
+    int writable, readable, error;
 
-    if (!s)
-        return SEGMENT_E_NO_MEMORY;
-    if (open_both(s) < 0) {
+    if (open_both(&writable, &readable) < 0)
+        return segment_outcome(errno);
+    if (ftruncate(writable, (off_t)mapped_size) < 0) {
         error = errno;
-        free(s);
+        close(writable);
+        close(readable);
         return segment_outcome(error);
     }
-    if (ftruncate(s->writable, (off_t)mapped_size) < 0) {
-        error = errno;
-        segment_free(s);
-        return segment_outcome(error);
-    }
-    *segment = s;
-    return 0;
+    *segment = own_both(writable, readable);
+    return *segment ? 0 : SEGMENT_E_NO_MEMORY;
 }
 
 struct segment *segment_free(struct segment *segment)
 {
     if (!segment)
         return NULL;
-    close(segment->writable);
-    close(segment->readable);
+    lent_unref(segment->writable);
+    lent_unref(segment->readable);
     free(segment);
     return NULL;
 }
@@ -81,12 +90,13 @@ int segment_commit(struct segment *segment, uint64_t offset, uint64_t length)
     int r;
 
     do
-        r = posix_fallocate(segment->writable, (off_t)offset, (off_t)length);
+        r = posix_fallocate((int)segment->writable->handle, (off_t)offset,
+                            (off_t)length);
     while (r == EINTR);
     return r == 0 ? 0 : segment_outcome(r);
 }
 
-int segment_handle(struct segment *segment, bool writable, frame_handle *handle)
+int segment_handle(struct segment *segment, bool writable, struct lent **handle)
 {
     *handle = writable ? segment->writable : segment->readable;
     return 0;

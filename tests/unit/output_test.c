@@ -14,7 +14,7 @@
 enum { OURS, THEIRS };
 
 static int pair[2];
-static int null_device;
+static struct lent *null_device;
 static struct output_pool pool;
 static struct output_batch batch;
 static struct output output;
@@ -24,8 +24,9 @@ static void setup(void)
 {
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair),
                      0);
-    null_device = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    ck_assert_int_ge(null_device, 0);
+    null_device = lent_new(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    ck_assert_ptr_nonnull(null_device);
+    ck_assert_int_ge(null_device->handle, 0);
     output = (struct output){0};
     pool = (struct output_pool){.connection = 8, .capacity = 100};
     output_batch_init(&batch, &pool);
@@ -37,7 +38,7 @@ static void teardown(void)
     output_deinit(&output, &target);
     output_batch_deinit(&batch);
     ck_assert_uint_eq(pool.unread, 0);
-    close(null_device);
+    null_device = lent_unref(null_device);
     close(pair[OURS]);
     close(pair[THEIRS]);
 }
@@ -128,8 +129,7 @@ START_TEST(a_queued_handle_outlives_its_lender)
 
     add_reply("late\n", 1);
     ck_assert_int_eq(output_flush(&output, &target, &batch), OUTPUT_WAITS);
-    close(null_device);
-    null_device = -1;
+    null_device = lent_unref(null_device);
     while (got < filled)
         got += read_some(&handles);
     ck_assert_int_eq(output_flush(&output, &target, &batch), 0);

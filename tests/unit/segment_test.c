@@ -30,10 +30,10 @@ static void teardown(void)
 
 static int handle_for(bool writable)
 {
-    frame_handle handle = -1;
+    struct lent *handle = NULL;
 
     ck_assert_int_eq(segment_handle(segment, writable, &handle), 0);
-    return (int)handle;
+    return (int)handle->handle;
 }
 
 START_TEST(rounds_sizes_up_to_pages)
