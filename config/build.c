@@ -15,6 +15,7 @@ static const char DEFAULT_GROUP[] = "segbroker";
 static void set_defaults(struct config *config, const struct config_host *host)
 {
     config->log_level = PROTOCOL_LOG_INFO;
+    config->grace = 10 * 1000;
     config->total = (struct config_limits){
         {[CONFIG_SEGMENTS] = 100000,
          [CONFIG_BYTES] = host->memory / 2,

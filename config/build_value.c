@@ -12,7 +12,8 @@
 static const char *const BROKER_NAMES[BROKER_KEYS] = {
     [BROKER_ADMINISTRATORS] = "administrators",
     [BROKER_GROUP] = "group",
-    [BROKER_LOG_LEVEL] = "log_level"};
+    [BROKER_LOG_LEVEL] = "log_level",
+    [BROKER_GRACE] = "grace"};
 static const char *const RULE_NAMES[RULE_KEYS] = {[RULE_CREATE] = "create",
                                                   [RULE_WRITE] = "write",
                                                   [RULE_READ] = "read",
@@ -173,7 +174,11 @@ static const char *read_broker(struct build *build, enum broker_key key,
         return begin_list(build, &build->config->administrators, text);
     if (key == BROKER_GROUP)
         return read_group(build, text);
-    return read_level(build, text);
+    if (key == BROKER_LOG_LEVEL)
+        return read_level(build, text);
+    return config_duration_parse(text, &build->config->grace) == 0
+               ? NULL
+               : "expected a time up to an hour, such as 500ms, 10s or 2min";
 }
 
 static const char *read_rule(struct build *build, enum rule_key key,

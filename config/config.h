@@ -64,7 +64,8 @@ struct config {
     struct config_principals administrators; /* default: user:root */
     bool has_group; /* the service group exists; its id: */
     uint32_t group;
-    int log_level; /* enum protocol_log_level's order: 0 error .. 3 debug */
+    uint64_t grace; /* ms that names wait for who held them */
+    int log_level;  /* enum protocol_log_level's order: 0 error .. 3 debug */
     struct config_limits total;
     struct config_limits defaults;
     struct config_account *accounts;
@@ -133,5 +134,9 @@ int config_size_parse(const char *text, uint64_t whole, uint64_t *size);
 
 /* Reads a plain number up to 2^53-1, or `unlimited`. 0, or 1. */
 int config_count_parse(const char *text, uint64_t *count);
+
+/* Reads a time in milliseconds, at most an hour: `500ms`, `10s`, `2min`. 0, or
+ * 1. */
+int config_duration_parse(const char *text, uint64_t *milliseconds);
 
 #endif

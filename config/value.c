@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const uint64_t LARGEST = (UINT64_C(1) << 53) - 1;
+static const uint64_t LONGEST = 60 * 60 * 1000; /* ms */
 
 /* Reads the digits that the text begins with; NULL when there are none or
  * they make too large a number. */
@@ -79,4 +80,24 @@ int config_count_parse(const char *text, uint64_t *count)
         return 1;
     *count = value;
     return 0;
+}
+
+int config_duration_parse(const char *text, uint64_t *milliseconds)
+{
+    static const struct {
+        const char *name;
+        uint64_t milliseconds;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"min", 60 * 1000}};
+    uint64_t value;
+    const char *unit = read_digits(text, &value);
+
+    for (size_t i = 0; unit && i < sizeof(units) / sizeof(units[0]); i++) {
+        if (strcmp(unit, units[i].name) != 0)
+            continue;
+        if (value > LONGEST / units[i].milliseconds)
+            return 1;
+        *milliseconds = value * units[i].milliseconds;
+        return 0;
+    }
+    return 1;
 }

@@ -9,6 +9,7 @@
 
 enum { TICK_MS = 500 };
 
+/* SIGINT is caught to be ignored: children would inherit more than that. */
 static const int SIGNALS[] = {SIGTERM, SIGINT, SIGHUP};
 enum { SIGNAL_COUNT = sizeof(SIGNALS) / sizeof(SIGNALS[0]) };
 
@@ -45,11 +46,15 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct broker *broker = handle->data;
 
+    /* The keeper ends the service, and hears the terminal's signal itself. */
+    if (number == SIGINT)
+        return;
     if (number == SIGHUP) {
         reload_start(broker);
         return;
     }
     log_info("ending on signal %d", number);
+    keeping_rescue(&broker->keeping);
     broker_stop(broker);
 }
 
@@ -64,7 +69,7 @@ static void watch_signals(struct broker *broker)
 
 /* ---- begin and end ---- */
 
-static int start(struct broker *broker, const struct broker_options *options)
+static int start(struct broker *broker)
 {
     struct segment_promises promises = segment_promises();
 
@@ -74,20 +79,23 @@ static int start(struct broker *broker, const struct broker_options *options)
     }
     callers_init(&broker->callers, broker->quota);
     registry_init(&broker->registry, &broker->callers);
-    if (listener_init(&broker->listener, broker, options->socket_path) < 0) {
-        broker->quota = quota_free(broker->quota);
-        return -1;
-    }
-    peers_init(broker);
     uv_timer_init(&broker->loop, &broker->tick);
     broker->tick.data = broker;
+    peers_init(broker);
+    keeping_restore(&broker->keeping);
     watch_signals(broker);
-    listener_start(&broker->listener);
+    if (listener_start(&broker->listener, broker,
+                       broker->keeping.given.listening.socket) < 0) {
+        log_error("cannot listen");
+        return -1;
+    }
+    uv_update_time(&broker->loop);
     broker->started_at = uv_now(&broker->loop);
     if (!promises.exact_lifetime)
         log_warning("this system does not tell who still maps a segment: "
                     "charges end with the grants");
-    log_info("serving %s", broker->listener.path);
+    log_info("serving %s", broker->keeping.given.listening.path);
+    keeping_start(&broker->keeping);
     return 0;
 }
 
@@ -96,6 +104,7 @@ static void drain(struct broker *broker)
 {
     listener_close(&broker->listener);
     peers_close(broker);
+    keeping_close(&broker->keeping);
     for (int i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&broker->signals[i], NULL);
     /* libuv puts the deadly defaults back; a second SIGTERM is common. */
@@ -126,7 +135,6 @@ static int stop(struct broker *broker)
     int result;
 
     drain(broker);
-    listener_deinit(&broker->listener);
     registry_deinit(&broker->registry);
     result = check_charges(broker);
     callers_deinit(&broker->callers);
@@ -135,7 +143,33 @@ static int stop(struct broker *broker)
     return result;
 }
 
-int broker_run(const struct broker_options *options, struct config *config)
+/* The configuration in force; NULL, with the reasons in the log. */
+static struct config *load(const char *path)
+{
+    struct config_host host = reload_host();
+    struct config_problems problems;
+    struct config *config = NULL;
+
+    if (config_load(path, &host, &config, &problems) != 0)
+        reload_log_problems(&problems);
+    config_problems_deinit(&problems);
+    return config;
+}
+
+static int serve(struct broker *broker)
+{
+    int result;
+
+    if (start(broker) < 0)
+        return BROKER_FAILED;
+    uv_run(&broker->loop, UV_RUN_DEFAULT);
+    result = stop(broker);
+    if (result == BROKER_OK)
+        log_info("ended");
+    return result;
+}
+
+int broker_run(const struct broker_options *options)
 {
     /* One input buffer is part of it: too large for the stack. */
     struct broker *broker = calloc(1, sizeof(*broker));
@@ -143,21 +177,21 @@ int broker_run(const struct broker_options *options, struct config *config)
 
     if (!broker || uv_loop_init(&broker->loop) < 0) {
         log_error("cannot make an event loop");
-        config_free(config);
         free(broker);
         return BROKER_FAILED;
     }
-    broker->config = config;
+    if (keeping_init(&broker->keeping, broker, options->keeper) < 0)
+        goto undo_loop;
     broker->config_path = options->config_path;
-    log_level_set((enum protocol_log_level)config->log_level);
-    if (start(broker, options) == 0) {
-        uv_run(&broker->loop, UV_RUN_DEFAULT);
-        result = stop(broker);
-        if (result == BROKER_OK)
-            log_info("ended");
+    broker->config = load(options->config_path);
+    if (broker->config) {
+        log_level_set((enum protocol_log_level)broker->config->log_level);
+        result = serve(broker);
     }
-    uv_loop_close(&broker->loop);
     config_free(broker->config);
+    keeping_deinit(&broker->keeping);
+undo_loop:
+    uv_loop_close(&broker->loop);
     free(broker);
     return result;
 }

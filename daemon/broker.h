@@ -10,6 +10,7 @@
 
 #include "caller.h"
 #include "config.h"
+#include "keeping.h"
 #include "listener.h"
 #include "peer.h"
 #include "quota.h"
@@ -28,6 +29,7 @@ struct broker_counters {
     uint64_t refused[PROTOCOL_ERRORS]; /* by error */
     uint64_t created;
     uint64_t opened;
+    uint64_t reclaimed;
     uint64_t reloads;
 };
 
@@ -41,6 +43,7 @@ struct broker {
     struct callers callers;
     struct registry registry;
     struct listener listener;
+    struct keeping keeping;
     struct broker_counters counters;
     struct pending *woken; /* requests that no longer wait, to be served */
     struct reload *reload; /* while one runs */
@@ -52,15 +55,14 @@ struct broker {
 
 struct broker_options {
     const char *config_path;
-    const char *socket_path;
+    int keeper; /* the connection to it */
 };
 
 /* Outcomes of broker_run, for the process's exit. */
 enum { BROKER_OK = 0, BROKER_FAILED = 1, BROKER_CHARGES_LEFT = 3 };
 
-/* Serves until told to end. Adopts the config. Everything that goes wrong is
- * in the log. */
-int broker_run(const struct broker_options *options, struct config *config);
+/* Serves until told to end. Everything that goes wrong is in the log. */
+int broker_run(const struct broker_options *options);
 
 /* Ends broker_run after this turn. */
 void broker_stop(struct broker *broker);

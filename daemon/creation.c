@@ -6,6 +6,7 @@
 #include "share.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 /* Committing so little takes the loop no longer than a worker's round trip
  * would; anything larger goes to a worker. */
@@ -115,7 +116,7 @@ static int complete(struct call *call, struct creation *job)
 
     job->entry->share = job->share;
     job->share = (struct access_share){0};
-    registry_entry_ready(job->entry);
+    registry_entry_ready(&job->broker->registry, job->entry);
     job->broker->counters.created++;
     return request_hand_out(call, &handout);
 }
@@ -301,6 +302,7 @@ int creation_begin(struct call *call)
     struct registry_new new = {.name = create->name,
                                .size = create->size,
                                .mapped_size = segment_mapped_size(create->size),
+                               .created_at = (uint64_t)time(NULL),
                                .commit = create->commit,
                                .persist = create->persist,
                                .owner = caller};

@@ -1,9 +1,11 @@
 #include "handoff.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 union control {
@@ -11,19 +13,75 @@ union control {
     char bytes[CMSG_SPACE(PROTOCOL_HANDLES_MAX * sizeof(int))];
 };
 
-int handoff_receive(int connection, char *bytes, size_t capacity, size_t *size)
+static bool is_file(int fd)
 {
+    struct stat status;
+
+    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+static void take_handles(struct msghdr *header, struct handoff_handles *taken)
+{
+    struct cmsghdr *c;
+    int fd;
+
+    for (c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+        size_t size = c->cmsg_len - CMSG_LEN(0);
+
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t at = 0; at + sizeof(fd) <= size; at += sizeof(fd)) {
+            memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
+            /* Padding may have room for one more than was asked for. */
+            if (taken->count < taken->capacity && (taken->any || is_file(fd)))
+                taken->handles[taken->count++] = fd;
+            else
+                close(fd);
+        }
+    }
+}
+
+int handoff_receive(int connection, char *bytes, size_t capacity, size_t *size,
+                    struct handoff_handles *handles)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(HANDOFF_RECEIVE_MAX * sizeof(int))];
+    } control;
+    struct iovec data = {.iov_base = bytes, .iov_len = capacity};
+    struct msghdr header = {.msg_iov = &data,
+                            .msg_iovlen = 1,
+                            .msg_control = control.bytes,
+                            .msg_controllen =
+                                CMSG_LEN(handles->capacity * sizeof(int))};
     ssize_t n;
 
+    handles->count = 0;
     do
-        n = recv(connection, bytes, capacity, MSG_DONTWAIT);
+        n = recvmsg(connection, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
     if (n < 0 && errno == EAGAIN)
         return HANDOFF_E_AGAIN;
     if (n <= 0)
         return HANDOFF_E_GONE;
     *size = (size_t)n;
+    handles->truncated = header.msg_flags & MSG_CTRUNC;
+    if (header.msg_controllen > 0)
+        take_handles(&header, handles);
     return 0;
+}
+
+void handoff_wait(int connection, bool writing, int milliseconds)
+{
+    struct pollfd wait = {.fd = connection,
+                          .events = writing ? POLLOUT : POLLIN};
+
+    poll(&wait, 1, milliseconds);
+}
+
+int handoff_pair(int ends[2])
+{
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
 }
 
 static void put_handles(struct msghdr *header, union control *control,

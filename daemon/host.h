@@ -11,12 +11,19 @@
 
 /*
  * Makes the process fit to serve: raises the descriptor limit as far as it
- * may go, ignores the signals that a full disk or a broken pipe would send,
- * and closes the process to debuggers, which could take its handles. Called
- * once, before any thread starts. 0, or a negative errno.
+ * may go, and ignores the signals that a full disk or a broken pipe would
+ * send. Called once, before any thread starts. 0, or a negative errno.
  */
 int host_init(void);
 void host_deinit(void);
+
+/* Closes the process to debuggers of its user, which could take its handles.
+ * The first thing that it does. */
+void host_harden(void);
+
+/* Lets signals to end, and to reload, wait; also while this process becomes
+ * another program. */
+void host_hold_signals(bool hold);
 
 /* From now on no signal to end, or to reload, reaches this process: it is
  * ending. */
@@ -35,6 +42,9 @@ unsigned host_descriptor_limit(void);
 
 /* Whether fewer than `reserve` descriptors are left. */
 bool host_descriptors_low(unsigned reserve);
+
+/* This process's number. */
+uint64_t host_process(void);
 
 bool host_stderr_is_journal(void);
 void host_write_stderr(const char *bytes, size_t size);

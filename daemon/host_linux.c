@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,11 @@ static void raise_descriptor_limit(void)
         limit.rlim_cur > INT32_MAX ? INT32_MAX : (unsigned)limit.rlim_cur;
 }
 
+void host_harden(void)
+{
+    prctl(PR_SET_DUMPABLE, 0);
+}
+
 int host_init(void)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -58,7 +64,6 @@ int host_init(void)
     sigaction(SIGXFSZ, &ignore, NULL);
     /* A lease broken between asking and undoing would send this. */
     sigaction(SIGIO, &ignore, NULL);
-    prctl(PR_SET_DUMPABLE, 0);
     raise_descriptor_limit();
     find_cgroup();
     meminfo = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
@@ -70,6 +75,17 @@ void host_deinit(void)
     if (meminfo >= 0)
         close(meminfo);
     meminfo = -1;
+}
+
+void host_hold_signals(bool hold)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
 }
 
 void host_ignore_signals(void)
@@ -161,6 +177,11 @@ bool host_descriptors_low(unsigned reserve)
         return true;
     close(lowest);
     return (unsigned)lowest + reserve >= descriptor_limit;
+}
+
+uint64_t host_process(void)
+{
+    return (uint64_t)getpid();
 }
 
 bool host_stderr_is_journal(void)

@@ -1,16 +1,19 @@
 /*
- * segbrokerd: reads its options and its configuration, then serves.
+ * segbrokerd: reads its options, then is the keeper or the broker.
  */
 #include "broker.h"
 #include "config.h"
 #include "host.h"
+#include "keeper.h"
 #include "log.h"
 #include "paths.h"
+#include "program.h"
 #include "reload.h"
 #include "segment.h"
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { EXIT_USAGE = 2, PATH_SIZE = 4096 };
@@ -25,11 +28,15 @@ static const char HELP[] =
     "  --runtime-dir DIR   listen on DIR/broker.sock (root: /run/segbroker,\n"
     "                      else $XDG_RUNTIME_DIR/segbroker)\n"
     "  --socket PATH       listen on PATH\n"
+    "  --restart-pause SECONDS\n"
+    "                      the longest pause before a broker that dies again\n"
+    "                      and again is started once more (default 5)\n"
     "  --check             say what is wrong with the configuration and end\n"
     "  --version           print the version and end\n"
     "  --help              print this and end\n"
     "\n"
-    "SIGHUP reloads the configuration, SIGTERM ends the broker.\n"
+    "A keeper holds everything, and starts the broker again when it dies.\n"
+    "SIGHUP reloads the configuration, SIGTERM ends both.\n"
     "Exit: 0 ended as asked, 1 could not serve or a bad configuration,\n"
     "2 wrong usage, 3 ended, but some charges were left (a defect).\n";
 
@@ -37,8 +44,21 @@ struct options {
     const char *config;
     const char *socket;
     const char *runtime_dir;
+    uint64_t pause_ms;
     bool check;
 };
+
+/* Reads a number of seconds, such as 5 or 0.2. */
+static int read_seconds(const char *text, uint64_t *milliseconds)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+
+    if (end == text || *end != '\0' || !(seconds >= 0 && seconds <= 3600))
+        return -1;
+    *milliseconds = (uint64_t)(seconds * 1000);
+    return 0;
+}
 
 /* -1 to go on, else the exit status. */
 static int read_options(int argc, char **argv, struct options *options)
@@ -47,6 +67,7 @@ static int read_options(int argc, char **argv, struct options *options)
         {"config", required_argument, NULL, 'c'},
         {"socket", required_argument, NULL, 's'},
         {"runtime-dir", required_argument, NULL, 'r'},
+        {"restart-pause", required_argument, NULL, 'p'},
         {"check", no_argument, NULL, 'k'},
         {"version", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
@@ -64,6 +85,14 @@ static int read_options(int argc, char **argv, struct options *options)
         case 'r':
             options->runtime_dir = optarg;
             break;
+        case 'p':
+            if (read_seconds(optarg, &options->pause_ms) == 0)
+                break;
+            fprintf(stderr,
+                    "segbrokerd: --restart-pause: expected 0 to 3600 seconds, "
+                    "not '%s'\n",
+                    optarg);
+            return EXIT_USAGE;
         case 'k':
             options->check = true;
             break;
@@ -134,31 +163,40 @@ static int find_socket(const struct options *options, char *path, size_t size)
     return r;
 }
 
-static int serve(const struct options *options, const char *config_path)
+static int keep(const struct options *options, enum program_role role)
 {
     char socket_path[PATH_SIZE];
-    struct broker_options broker = {.config_path = config_path,
-                                    .socket_path = options->socket};
-    struct config *config;
+    struct keeper_options keeper = {.socket_path = options->socket,
+                                    .pause_ms = options->pause_ms};
 
-    if (!broker.socket_path) {
+    if (role == PROGRAM_SUCCESSOR)
+        return keeper_succeed(&keeper, PROGRAM_LINK);
+    if (!keeper.socket_path) {
         if (find_socket(options, socket_path, sizeof(socket_path)) != 0)
             return EXIT_USAGE;
-        broker.socket_path = socket_path;
+        keeper.socket_path = socket_path;
     }
-    config = load(config_path);
-    if (!config)
-        return BROKER_FAILED;
+    return keeper_run(&keeper);
+}
+
+static int serve(const struct options *options)
+{
+    struct broker_options broker = {.config_path = options->config,
+                                    .keeper = PROGRAM_LINK};
+
     segment_init();
-    return broker_run(&broker, config);
+    return broker_run(&broker);
 }
 
 int main(int argc, char **argv)
 {
     char config_path[PATH_SIZE];
-    struct options options = {0};
-    int result = read_options(argc, argv, &options);
+    enum program_role role = program_init(&argc, argv);
+    struct options options = {.pause_ms = 5000};
+    int result;
 
+    host_harden();
+    result = read_options(argc, argv, &options);
     if (result >= 0)
         return result;
     log_init();
@@ -170,8 +208,10 @@ int main(int argc, char **argv)
         options.config = config_path;
     if (options.check)
         result = check(options.config);
+    else if (role == PROGRAM_BROKER)
+        result = serve(&options);
     else
-        result = serve(&options, options.config);
+        result = keep(&options, role);
     host_deinit();
     return result;
 }

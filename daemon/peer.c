@@ -200,6 +200,17 @@ static void refuse_long_line(struct peer *peer)
     peer_finish(peer);
 }
 
+static void refuse_handles(struct peer *peer)
+{
+    static const struct message_problem problem = {
+        .error = PROTOCOL_BAD_REQUEST,
+        .text = "more handles came along than requests"};
+
+    message_error_write(peer_reply(peer), &problem, NULL);
+    peer->broker->counters.malformed++;
+    peer_finish(peer);
+}
+
 /* Serves the lines that are here until the output stops moving. */
 static void serve_lines(struct peer *peer)
 {
@@ -231,9 +242,10 @@ static void serve_lines(struct peer *peer)
 static void receive(struct peer *peer)
 {
     struct peers *peers = &peer->broker->peers;
+    struct handoff_handles handles = {.capacity = PEER_HANDLES_MAX};
     size_t size;
     int r = handoff_receive(peer->connection, peers->input,
-                            sizeof(peers->input), &size);
+                            sizeof(peers->input), &size, &handles);
 
     if (r == HANDOFF_E_AGAIN)
         return;
@@ -241,8 +253,19 @@ static void receive(struct peer *peer)
         peer_close(peer);
         return;
     }
+    if (frame_reader_feed_handles(&peer->reader, handles.handles, handles.count,
+                                  handles.truncated) < 0) {
+        peer_close(peer);
+        return;
+    }
     frame_reader_feed(&peer->reader, peers->input, size);
     serve_lines(peer);
+    if (!is_served(peer))
+        return;
+    frame_reader_drop_unclaimed(&peer->reader);
+    /* One may wait for the rest of its line. */
+    if (peer->reader.waiting_count > 1 && !peer->output.queue)
+        refuse_handles(peer);
 }
 
 /* The queue may move: send it, then go on with lines that were kept. */

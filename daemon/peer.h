@@ -22,6 +22,9 @@
 
 enum { PEER_STALL_SECONDS = 10 };
 
+/* Handles that are taken with one message of a peer. */
+enum { PEER_HANDLES_MAX = 1 };
+
 /* Requests of one peer that may wait for slow work. */
 enum { PEER_PENDING_MAX = 64 };
 

@@ -237,6 +237,15 @@ static bool has_room(const struct account *account, enum config_budget budget,
     return used <= limit && amount <= limit - used;
 }
 
+void quota_charge_again(struct quota_scope *scope, enum config_budget budget,
+                        uint64_t amount, struct quota_charge *charge)
+{
+    for (unsigned i = 0; i < scope->count; i++)
+        scope->accounts[i]->used[budget] += amount;
+    *charge = (struct quota_charge){
+        .scope = quota_scope_ref(scope), .budget = budget, .amount = amount};
+}
+
 int quota_charge(struct quota_scope *scope, enum config_budget budget,
                  uint64_t amount, struct quota_charge *charge,
                  struct quota_refusal *refusal)
@@ -248,10 +257,7 @@ int quota_charge(struct quota_scope *scope, enum config_budget budget,
             return refuse(account, budget, account->used[budget], amount,
                           refusal);
     }
-    for (unsigned i = 0; i < scope->count; i++)
-        scope->accounts[i]->used[budget] += amount;
-    *charge = (struct quota_charge){
-        .scope = quota_scope_ref(scope), .budget = budget, .amount = amount};
+    quota_charge_again(scope, budget, amount, charge);
     return 0;
 }
 

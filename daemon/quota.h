@@ -70,6 +70,10 @@ int quota_charge(struct quota_scope *scope, enum config_budget budget,
                  uint64_t amount, struct quota_charge *charge,
                  struct quota_refusal *refusal);
 
+/* Takes it whatever the limits say: of what was there before the broker. */
+void quota_charge_again(struct quota_scope *scope, enum config_budget budget,
+                        uint64_t amount, struct quota_charge *charge);
+
 /* Gives it back and empties it; an empty one is fine. */
 void quota_undo(struct quota_charge *charge);
 

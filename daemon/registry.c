@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { NAMESPACE_SIZE = sizeof(uint32_t) };
 
@@ -64,6 +63,8 @@ void registry_init(struct registry *registry, struct callers *callers)
 static void entry_free(struct registry *registry, struct entry *entry)
 {
     HASH_DELETE(by_id, registry->by_id, entry); /* NOLINT: uthash */
+    if (entry->is_kept && registry->keeper.forget)
+        registry->keeper.forget(registry->keeper.data, entry);
     segment_free(entry->memory);
     quota_undo(&entry->segments_charge);
     quota_undo(&entry->bytes_charge);
@@ -78,13 +79,15 @@ void registry_deinit(struct registry *registry)
 {
     struct entry *entry, *next;
 
+    /* Whoever keeps them decides what becomes of them. */
+    registry->keeper = (struct registry_keeper){0};
     HASH_CLEAR(by_name, registry->by_name);
     HASH_ITER (by_id, registry->by_id, entry, next)
         entry_free(registry, entry);
 }
 
 static int add_name(struct registry *registry, struct entry *entry,
-                    const char *name)
+                    const char *name, bool removed)
 {
     /* The NUL lies behind the key, so that the name can be printed. */
     entry->key = malloc(NAMESPACE_SIZE + strlen(name) + 1);
@@ -92,6 +95,8 @@ static int add_name(struct registry *registry, struct entry *entry,
         return REGISTRY_E_NOMEM;
     entry->key_size = write_key(entry->key, entry->owner->identity.user, name);
     entry->key[entry->key_size] = '\0';
+    if (removed)
+        return 0;
     HASH_ADD_KEYPTR(by_name, registry->by_name, entry->key, entry->key_size,
                     entry);
     if (!TABLE_HOLDS(by_name, entry)) {
@@ -109,28 +114,29 @@ int registry_add(struct registry *registry, const struct registry_new *new,
 
     if (!e)
         return REGISTRY_E_NOMEM;
-    *e = (struct entry){.id = registry->next_segment,
+    *e = (struct entry){.id = new->id ? new->id : registry->next_segment,
                         .memory = new->memory,
                         .size = new->size,
                         .mapped_size = new->mapped_size,
-                        .created_at = (uint64_t)time(NULL),
+                        .created_at = new->created_at,
                         .commit = new->commit,
                         .persist = new->persist,
                         .owner = new->owner,
                         .segments_charge = new->segments_charge,
                         .bytes_charge = new->bytes_charge};
-    if (new->name && add_name(registry, e, new->name) < 0)
+    if (new->name && add_name(registry, e, new->name, new->removed) < 0)
         goto undo_entry;
     HASH_ADD(by_id, registry->by_id, id, sizeof(e->id), e);
     if (!TABLE_HOLDS(by_id, e))
         goto undo_name;
-    registry->next_segment++;
+    if (e->id >= registry->next_segment)
+        registry->next_segment = e->id + 1;
     caller_ref(e->owner);
     *entry = e;
     return 0;
 
 undo_name:
-    if (e->key)
+    if (e->is_found)
         HASH_DELETE(by_name, registry->by_name, e);
     free(e->key);
 undo_entry:
@@ -138,9 +144,23 @@ undo_entry:
     return REGISTRY_E_NOMEM;
 }
 
-void registry_entry_ready(struct entry *entry)
+static void keep(struct registry *registry, struct entry *entry)
+{
+    if (registry->keeper.keep)
+        registry->keeper.keep(registry->keeper.data, entry);
+}
+
+void registry_entry_ready(struct registry *registry, struct entry *entry)
 {
     entry->stage = ENTRY_LIVE;
+    keep(registry, entry);
+}
+
+void registry_entry_restored(struct entry *entry)
+{
+    entry->stage = ENTRY_LIVE;
+    entry->is_kept = true;
+    entry->is_awaited = true;
 }
 
 /* Nobody holds a grant and no name leads here: let it go at the turn's end. */
@@ -152,11 +172,22 @@ static void begin_dying(struct registry *registry, struct entry *entry)
 
 void registry_entry_remove(struct registry *registry, struct entry *entry)
 {
-    if (entry->is_found)
+    if (entry->is_found) {
         HASH_DELETE(by_name, registry->by_name, entry);
-    entry->is_found = false;
+        entry->is_found = false;
+        /* Else the name would be back after the broker's death. */
+        if (entry->is_kept)
+            keep(registry, entry);
+    }
     if (entry->grants == 0)
         begin_dying(registry, entry);
+}
+
+/* What becomes of an entry that nobody has a grant to. */
+static void let_go(struct registry *registry, struct entry *entry)
+{
+    if (!entry->is_awaited && !(entry->persist && entry->is_found))
+        registry_entry_remove(registry, entry);
 }
 
 struct entry *registry_find(const struct registry *registry,
@@ -240,10 +271,8 @@ void registry_release(struct registry *registry, struct grant *grant)
     grant->holder->count--;
     quota_undo(&grant->charge);
     free(grant);
-    if (--entry->grants > 0)
-        return;
-    if (!(entry->persist && entry->is_found))
-        registry_entry_remove(registry, entry);
+    if (--entry->grants == 0)
+        let_go(registry, entry);
 }
 
 void registry_release_all(struct registry *registry, struct holder *holder)
@@ -289,6 +318,37 @@ bool registry_ask_held(struct registry *registry)
         entry_free(registry, entry);
     }
     return registry->held != NULL;
+}
+
+void registry_entry_reclaimed(struct registry *registry, struct entry *entry)
+{
+    if (entry->stage != ENTRY_HELD)
+        return;
+    DL_DELETE(registry->held, entry);
+    entry->stage = ENTRY_LIVE;
+}
+
+static int compare_ids(const struct entry *a, const struct entry *b)
+{
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+void registry_sort(struct registry *registry)
+{
+    HASH_SRT(by_id, registry->by_id, compare_ids);
+}
+
+void registry_end_grace(struct registry *registry)
+{
+    struct entry *entry;
+
+    for (entry = registry->by_id; entry; entry = entry->by_id.next) {
+        if (!entry->is_awaited)
+            continue;
+        entry->is_awaited = false;
+        if (entry->stage == ENTRY_LIVE && entry->grants == 0)
+            let_go(registry, entry);
+    }
 }
 
 uint64_t registry_segments(const struct registry *registry)

@@ -39,6 +39,8 @@ struct entry {
     bool is_found; /* by its name */
     bool commit;
     bool persist;
+    bool is_kept;    /* the keeper knows of it */
+    bool is_awaited; /* its holders of before may come back */
     struct caller *owner;
     struct access_share share;
     uint64_t grants;
@@ -65,9 +67,19 @@ struct holder {
     uint64_t count;
 };
 
+struct registry;
+
+/* What the keeper is told, before the client is. */
+struct registry_keeper {
+    void (*keep)(void *data, struct entry *entry);
+    void (*forget)(void *data, const struct entry *entry);
+    void *data;
+};
+
 struct registry {
     struct callers *callers;
-    struct entry *by_id; /* iterates in the order of ids */
+    struct registry_keeper keeper; /* without functions: nobody keeps */
+    struct entry *by_id;           /* iterates in the order of ids */
     struct entry *by_name;
     struct grant *grants;
     struct entry *dying;
@@ -87,9 +99,12 @@ void registry_deinit(struct registry *registry);
  */
 struct registry_new {
     const char *name;
+    bool removed; /* the name was taken away; it is only remembered */
     struct segment *memory;
     uint64_t size;
     uint64_t mapped_size;
+    uint64_t id;         /* 0: the next one */
+    uint64_t created_at; /* seconds since 1970 UTC */
     bool commit;
     bool persist;
     struct caller *owner;
@@ -99,8 +114,22 @@ struct registry_new {
 int registry_add(struct registry *registry, const struct registry_new *new,
                  struct entry **entry);
 
-/* The entry has what it promised: it can be opened and listed. */
-void registry_entry_ready(struct entry *entry);
+/* The entry has what it promised: it is kept, and can be opened and listed. */
+void registry_entry_ready(struct registry *registry, struct entry *entry);
+
+/* An entry of before, which is kept already, is there again. Its name and
+ * memory wait for those who held it, until registry_end_grace. */
+void registry_entry_restored(struct entry *entry);
+
+/* All were restored. */
+void registry_sort(struct registry *registry);
+
+/* Entries that nobody came back for lose their names, unless they persist. */
+void registry_end_grace(struct registry *registry);
+
+/* A holder of before is back, or comes late: its entry may be held only. The
+ * entry is live again. */
+void registry_entry_reclaimed(struct registry *registry, struct entry *entry);
 
 /* Takes the name away; an entry without grants is DYING then. One that is
  * CREATING must have no waiters left. */

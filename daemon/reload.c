@@ -35,7 +35,7 @@ static void work(uv_work_t *handle)
                                   &reload->config, &reload->problems);
 }
 
-static void log_problems(const struct config_problems *problems)
+void reload_log_problems(const struct config_problems *problems)
 {
     const char *line = problems->text, *end;
 
@@ -118,7 +118,7 @@ static void after_work(uv_work_t *handle, int status)
     if (reload->outcome == 0) {
         install(reload);
     } else {
-        log_problems(&reload->problems);
+        reload_log_problems(&reload->problems);
         log_error("configuration not reloaded: the old one stays in force");
     }
     answer_askers(reload);

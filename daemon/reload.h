@@ -13,6 +13,9 @@ struct call;
 /* What the configuration needs to know of this host. */
 struct config_host reload_host(void);
 
+/* Each problem in a line of the log. */
+void reload_log_problems(const struct config_problems *problems);
+
 /* Serves `reload`: answered when the files were read; a verb's answer. */
 int reload_request(struct call *call);
 

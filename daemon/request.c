@@ -265,6 +265,7 @@ static const struct {
     [PROTOCOL_CREATE] = {request_create, false},
     [PROTOCOL_OPEN] = {request_open, false},
     [PROTOCOL_RELEASE] = {request_release, false},
+    [PROTOCOL_RECLAIM] = {request_reclaim, false},
     [PROTOCOL_REMOVE] = {request_remove, false},
     [PROTOCOL_STAT] = {request_stat, false},
     [PROTOCOL_LIST] = {request_list, false},
@@ -274,6 +275,7 @@ static const struct {
     [PROTOCOL_CLIENTS] = {request_clients, true},
     [PROTOCOL_RELOAD] = {request_reload, true},
     [PROTOCOL_LOG_LEVEL] = {request_log_level, true},
+    [PROTOCOL_RESTART] = {request_restart, true},
     [PROTOCOL_SHUTDOWN] = {request_shutdown, true},
 };
 

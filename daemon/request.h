@@ -69,6 +69,7 @@ int request_hand_out(struct call *call, const struct request_handout *handout);
 int request_create(struct call *call);
 int request_open(struct call *call);
 int request_release(struct call *call);
+int request_reclaim(struct call *call);
 int request_remove(struct call *call);
 int request_stat(struct call *call);
 int request_list(struct call *call);
@@ -77,6 +78,7 @@ int request_stats(struct call *call);
 int request_clients(struct call *call);
 int request_reload(struct call *call);
 int request_log_level(struct call *call);
+int request_restart(struct call *call);
 int request_shutdown(struct call *call);
 
 #endif

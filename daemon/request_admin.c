@@ -106,6 +106,8 @@ int request_stats(struct call *call)
         {"bytes", quota_used(broker->quota, CONFIG_BYTES)},
         {"grants", registry_grants(registry)},
         {"opens", c->opened},
+        {"reclaims", c->reclaimed},
+        {"segments_restored", broker->keeping.restored},
         {"reloads", c->reloads},
     };
 
@@ -131,9 +133,17 @@ int request_log_level(struct call *call)
                                previous);
 }
 
+int request_restart(struct call *call)
+{
+    log_info("restarting, asked by %s", call->peer->caller->label);
+    keeping_tell(&call->broker->keeping, RECORD_RESTART);
+    return message_ok_write(peer_reply(call->peer), call->request->id);
+}
+
 int request_shutdown(struct call *call)
 {
     log_info("ending, asked by %s", call->peer->caller->label);
+    keeping_tell(&call->broker->keeping, RECORD_END);
     broker_stop(call->broker);
     return message_ok_write(peer_reply(call->peer), call->request->id);
 }

@@ -2,6 +2,7 @@
  * The verbs about segments.
  */
 #include "creation.h"
+#include "handoff.h"
 #include "request.h"
 
 #include <string.h>
@@ -139,6 +140,59 @@ int request_release(struct call *call)
                               (unsigned long long)call->request->release);
     registry_release(registry, grant);
     return message_ok_write(peer_reply(call->peer), call->request->id);
+}
+
+/* What a client that shows its handle gets back. */
+static int reclaim(struct call *call, struct entry *entry)
+{
+    struct registry *registry = &call->broker->registry;
+    struct message_grant reply = {.segment = entry->id,
+                                  .size = entry->size,
+                                  .mapped_size = entry->mapped_size,
+                                  .access = call->request->reclaim.access,
+                                  .memory = MESSAGE_NONE};
+    struct quota_refusal refusal;
+    struct quota_charge charge;
+    struct grant *grant;
+
+    if (quota_charge(call->peer->caller->scope, CONFIG_GRANTS, 1, &charge,
+                     &refusal) != 0)
+        return request_refuse_quota(call, &refusal);
+    if (registry_grant(registry, entry, &call->peer->holder, &charge, &grant) <
+        0) {
+        quota_undo(&charge);
+        return request_refuse(call, PROTOCOL_INTERNAL, "out of memory");
+    }
+    registry_entry_reclaimed(registry, entry);
+    call->broker->counters.reclaimed++;
+    reply.grant = grant->id;
+    return message_grant_write(peer_reply(call->peer), call->request->id,
+                               &reply);
+}
+
+int request_reclaim(struct call *call)
+{
+    struct entry *entry = registry_find_id(&call->broker->registry,
+                                           call->request->reclaim.segment);
+    bool writable = call->request->reclaim.access == PROTOCOL_RW;
+    frame_handle handle;
+    bool is_proof;
+
+    if (frame_reader_claim(&call->peer->reader, call->request->reclaim.memory,
+                           &handle) != 0)
+        return request_refuse(call, PROTOCOL_TOO_MANY_HANDLES,
+                              "no handle to memory came along, or the broker "
+                              "has no descriptors left");
+    is_proof = entry && entry->stage != ENTRY_CREATING &&
+               segment_is(entry->memory, handle, writable);
+    handoff_close(handle);
+    if (!is_proof || entry->stage == ENTRY_DYING)
+        return request_refuse(
+            call, PROTOCOL_NOT_FOUND,
+            "that handle is not %s access to segment %llu",
+            message_access_name(call->request->reclaim.access),
+            (unsigned long long)call->request->reclaim.segment);
+    return reclaim(call, entry);
 }
 
 int request_remove(struct call *call)

@@ -14,6 +14,8 @@
 
 struct segment;
 
+enum { SEGMENT_PARTS_MAX = 2 };
+
 /* Outcomes, all negative; the memory or handle was not made. */
 enum {
     SEGMENT_E_NO_MEMORY = -1,
@@ -45,6 +47,25 @@ int segment_new(uint64_t mapped_size, struct segment **segment);
 
 /* Closes the broker's handles. NULL is fine. Returns NULL. */
 struct segment *segment_free(struct segment *segment);
+
+/*
+ * Handles that make the same segment in another process, or in the next one;
+ * they stay the segment's. How many.
+ */
+unsigned segment_parts(const struct segment *segment,
+                       frame_handle parts[SEGMENT_PARTS_MAX]);
+
+/*
+ * The segment of such handles, which become its own, and are closed when it
+ * fails. SEGMENT_E_SYSTEM when they are not those of a segment of that size.
+ */
+int segment_adopt(const frame_handle *parts, unsigned count,
+                  uint64_t mapped_size, struct segment **segment);
+
+/* Whether a handle that somebody shows is to this very memory, and, when
+ * `writable`, can write it. */
+bool segment_is(const struct segment *segment, frame_handle handle,
+                bool writable);
 
 /*
  * Allocates the memory of a part, so that touching it cannot fail. May run in

@@ -8,7 +8,7 @@
  */
 #include "segment.h"
 
-#include "segment_errno.h"
+#include "segment_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -90,6 +90,40 @@ struct segment *segment_free(struct segment *segment)
     close(segment->own);
     free(segment);
     return NULL;
+}
+
+unsigned segment_parts(const struct segment *segment,
+                       frame_handle parts[SEGMENT_PARTS_MAX])
+{
+    parts[0] = segment->own;
+    return 1;
+}
+
+int segment_adopt(const frame_handle *parts, unsigned count,
+                  uint64_t mapped_size, struct segment **segment)
+{
+    struct segment *s;
+
+    if (count != 1 || !segment_file_is((int)parts[0], mapped_size, O_RDWR)) {
+        segment_close_parts(parts, count);
+        return SEGMENT_E_SYSTEM;
+    }
+    s = malloc(sizeof(*s));
+    if (!s) {
+        segment_close_parts(parts, count);
+        return SEGMENT_E_NO_MEMORY;
+    }
+    *s = (struct segment){.own = (int)parts[0]};
+    /* Its last owner may have died while it asked who has it. */
+    fcntl(s->own, F_SETLEASE, F_UNLCK);
+    *segment = s;
+    return 0;
+}
+
+bool segment_is(const struct segment *segment, frame_handle handle,
+                bool writable)
+{
+    return segment_file_same(segment->own, (int)handle, writable);
 }
 
 int segment_commit(struct segment *segment, uint64_t offset, uint64_t length)

@@ -5,7 +5,7 @@
  */
 #include "segment.h"
 
-#include "segment_errno.h"
+#include "segment_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -83,6 +83,33 @@ struct segment *segment_free(struct segment *segment)
     lent_unref(segment->readable);
     free(segment);
     return NULL;
+}
+
+unsigned segment_parts(const struct segment *segment,
+                       frame_handle parts[SEGMENT_PARTS_MAX])
+{
+    parts[0] = segment->writable->handle;
+    parts[1] = segment->readable->handle;
+    return 2;
+}
+
+int segment_adopt(const frame_handle *parts, unsigned count,
+                  uint64_t mapped_size, struct segment **segment)
+{
+    if (count != 2 || !segment_file_is((int)parts[0], mapped_size, O_RDWR) ||
+        !segment_file_is((int)parts[1], mapped_size, O_RDONLY)) {
+        segment_close_parts(parts, count);
+        return SEGMENT_E_SYSTEM;
+    }
+    *segment = own_both((int)parts[0], (int)parts[1]);
+    return *segment ? 0 : SEGMENT_E_NO_MEMORY;
+}
+
+bool segment_is(const struct segment *segment, frame_handle handle,
+                bool writable)
+{
+    return segment_file_same((int)segment->writable->handle, (int)handle,
+                             writable);
 }
 
 int segment_commit(struct segment *segment, uint64_t offset, uint64_t length)

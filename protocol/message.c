@@ -1,106 +1,14 @@
 /*
- * Reading: JSON lines to typed messages, everything checked.
- *
- * cJSON parses, and is looked after where it is lenient: it keeps duplicate
- * keys, cuts strings at \u0000, takes what lies behind the value, and reads
- * numbers as doubles.
+ * Reading requests: JSON lines to typed messages, everything checked.
  */
 #include "message.h"
 
-#include "line.h"
+#include "json.h"
 #include "utf8.h"
 
-#include <cjson/cJSON.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-/* ---- lines to trees ---- */
-
-static bool is_repeated(const cJSON *first, const cJSON *member)
-{
-    for (; first != member; first = first->next)
-        if (first->string && strcmp(first->string, member->string) == 0)
-            return true;
-    return false;
-}
-
-/* Whether an object, or an array, and all within are small enough and without
- * duplicate keys. */
-static const char *tree_problem(const cJSON *container, int depth)
-{
-    const cJSON *child;
-    int members = 0;
-    const char *problem = NULL;
-
-    if (depth > PROTOCOL_DEPTH_MAX)
-        return "it is nested too deep (8 levels)";
-    for (child = container->child; child && !problem; child = child->next) {
-        if (child->string && ++members > PROTOCOL_MEMBERS_MAX)
-            return "an object has too many members (64)";
-        if (child->string && is_repeated(container->child, child))
-            return "a key stands twice in one object";
-        if (child->type & (cJSON_Object | cJSON_Array))
-            problem = tree_problem(child, depth + 1);
-    }
-    return problem;
-}
-
-/*
- * The tree of a line that is one good object. Else NULL and what is wrong, or
- * NULL where memory is short.
- */
-static cJSON *parse_line(const char *line, size_t size, const char **problem)
-{
-    const char *end = NULL;
-    cJSON *tree;
-
-    *problem = line_problem(line, size);
-    if (*problem)
-        return NULL;
-    *problem = "it is not a JSON object";
-    size = line_trim(line, size);
-    /* cJSON reads a byte too far where a text ends within an object. */
-    if (size == 0 || line[size - 1] != '}')
-        return NULL;
-    errno = 0;
-    tree = cJSON_ParseWithLengthOpts(line, size, &end, 0);
-    if (!tree) {
-        if (errno == ENOMEM)
-            *problem = NULL;
-        return NULL;
-    }
-    if (cJSON_IsObject(tree) && end == line + size)
-        *problem = tree_problem(tree, 1);
-    if (!*problem)
-        return tree;
-    cJSON_Delete(tree);
-    return NULL;
-}
-
-static const cJSON *member(const cJSON *object, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-
-    return item && !cJSON_IsNull(item) ? item : NULL;
-}
-
-/* 0 and the value when it is an exact integer within bounds, else -1. */
-static int integer_of(const cJSON *item, uint64_t low, uint64_t high,
-                      uint64_t *value)
-{
-    double number = cJSON_IsNumber(item) ? item->valuedouble : -1;
-    uint64_t whole;
-
-    if (!(number >= (double)low && number <= (double)high))
-        return -1;
-    whole = (uint64_t)number;
-    if ((double)whole != number)
-        return -1;
-    *value = whole;
-    return 0;
-}
 
 /* ---- requests: their fields ---- */
 
@@ -123,6 +31,7 @@ enum field {
     FIELD_LIMIT,
     FIELD_ALL,
     FIELD_LEVEL,
+    FIELD_HANDLES,
     FIELDS
 };
 
@@ -135,7 +44,8 @@ static const char *const FIELD_NAMES[FIELDS] = {
     [FIELD_PERSIST] = "persist", [FIELD_VERSION] = "version",
     [FIELD_CLIENT] = "client",   [FIELD_PREFIX] = "prefix",
     [FIELD_AFTER] = "after",     [FIELD_LIMIT] = "limit",
-    [FIELD_ALL] = "all",         [FIELD_LEVEL] = "level"};
+    [FIELD_ALL] = "all",         [FIELD_LEVEL] = "level",
+    [FIELD_HANDLES] = "handles"};
 
 /* One request's fields, and the first problem with them. */
 struct reader {
@@ -232,7 +142,8 @@ static uint64_t read_integer(struct reader *r, enum field field,
 {
     uint64_t value = 0;
 
-    if (integer_of(r->fields[field], bounds->low, bounds->high, &value) < 0)
+    if (json_integer_of(r->fields[field], bounds->low, bounds->high, &value) <
+        0)
         refuse_value(r, field, bounds->expected);
     return value;
 }
@@ -383,7 +294,7 @@ static bool is_principal(const cJSON *item)
 static void read_principals(struct reader *r, const char *key,
                             const char **list, unsigned *count)
 {
-    const cJSON *array = member(r->fields[FIELD_SHARE], key);
+    const cJSON *array = json_member(r->fields[FIELD_SHARE], key);
     const cJSON *item;
 
     *count = 0;
@@ -440,6 +351,16 @@ static void read_create(struct reader *r, struct message_create *create)
                "can persist");
 }
 
+static void read_reclaim(struct reader *r, struct message_request *request)
+{
+    const cJSON *handles = r->fields[FIELD_HANDLES];
+
+    request->reclaim.segment = read_integer(r, FIELD_SEGMENT, &ANY_INTEGER);
+    request->reclaim.access = read_access(r, PROTOCOL_RO);
+    if (json_get_integer(handles, "memory", &request->reclaim.memory) < 0)
+        refuse_value(r, FIELD_HANDLES, "an object with the index of memory");
+}
+
 static void read_body(struct reader *r, struct message_request *request)
 {
     switch (request->op) {
@@ -456,6 +377,9 @@ static void read_body(struct reader *r, struct message_request *request)
         break;
     case PROTOCOL_RELEASE:
         request->release = read_integer(r, FIELD_GRANT, &ANY_INTEGER);
+        break;
+    case PROTOCOL_RECLAIM:
+        read_reclaim(r, request);
         break;
     case PROTOCOL_REMOVE:
         request->remove = read_target(r);
@@ -480,6 +404,7 @@ static void read_body(struct reader *r, struct message_request *request)
     case PROTOCOL_PING:
     case PROTOCOL_STATS:
     case PROTOCOL_RELOAD:
+    case PROTOCOL_RESTART:
     case PROTOCOL_SHUTDOWN:
     case PROTOCOL_OPS:
         break;
@@ -504,8 +429,8 @@ static int decode_tree(const cJSON *tree, struct message_request *request,
     gather_fields(&r, tree);
     r.problem = problem;
     r.refused = false;
-    if (integer_of(r.fields[FIELD_ID], 0, PROTOCOL_INTEGER_MAX, &problem->id) <
-        0)
+    if (json_integer_of(r.fields[FIELD_ID], 0, PROTOCOL_INTEGER_MAX,
+                        &problem->id) < 0)
         return malformed(problem, "id is not an integer from 0 to 2^53-1");
     problem->has_id = true;
     request->id = problem->id;
@@ -530,7 +455,7 @@ int message_request_decode(const char *line, size_t size,
 
     problem->has_id = false;
     problem->id = 0;
-    tree = parse_line(line, size, &text);
+    tree = json_parse(line, size, &text);
     if (!tree)
         return text ? malformed(problem, text) : MESSAGE_E_NOMEM;
     r = decode_tree(tree, request, problem);
@@ -545,243 +470,4 @@ void message_request_deinit(struct message_request *request)
 {
     cJSON_Delete(request->document);
     request->document = NULL;
-}
-
-/* ---- replies ---- */
-
-/* A member that must be there, for the readers of bodies. */
-static int get_integer(const cJSON *object, const char *key, uint64_t *value)
-{
-    return integer_of(member(object, key), 0, PROTOCOL_INTEGER_MAX, value);
-}
-
-static int get_string(const cJSON *object, const char *key, const char **value)
-{
-    const cJSON *item = member(object, key);
-
-    if (!item || !cJSON_IsString(item))
-        return -1;
-    *value = item->valuestring;
-    return 0;
-}
-
-static int get_bool(const cJSON *object, const char *key, bool *value)
-{
-    const cJSON *item = member(object, key);
-
-    if (!item || !cJSON_IsBool(item))
-        return -1;
-    *value = cJSON_IsTrue(item);
-    return 0;
-}
-
-static void read_detail(const cJSON *tree, struct message_reply *reply)
-{
-    const cJSON *detail = member(tree, "detail");
-    struct message_budget *b = &reply->detail;
-
-    reply->has_detail = detail &&
-                        get_string(detail, "section", &b->section) == 0 &&
-                        get_string(detail, "budget", &b->budget) == 0 &&
-                        get_integer(detail, "used", &b->used) == 0 &&
-                        get_integer(detail, "limit", &b->limit) == 0 &&
-                        get_integer(detail, "asked", &b->asked) == 0;
-}
-
-static int read_error(const cJSON *tree, struct message_reply *reply)
-{
-    const char *name;
-
-    if (get_string(tree, "error", &name) < 0)
-        return -1;
-    if (message_error_parse(name, &reply->error) < 0)
-        reply->error = PROTOCOL_INTERNAL;
-    if (get_string(tree, "message", &reply->text) < 0)
-        reply->text = "";
-    read_detail(tree, reply);
-    return 0;
-}
-
-int message_reply_decode(const char *line, size_t size,
-                         struct message_reply *reply)
-{
-    const char *problem;
-    cJSON *tree = parse_line(line, size, &problem);
-
-    *reply = (struct message_reply){.document = tree};
-    if (!tree)
-        return problem ? MESSAGE_MALFORMED : MESSAGE_E_NOMEM;
-    reply->has_id = get_integer(tree, "id", &reply->id) == 0;
-    if (get_bool(tree, "ok", &reply->ok) == 0 &&
-        (reply->ok ? reply->has_id : read_error(tree, reply) == 0))
-        return 0;
-    message_reply_deinit(reply);
-    return MESSAGE_MALFORMED;
-}
-
-void message_reply_deinit(struct message_reply *reply)
-{
-    cJSON_Delete(reply->document);
-    reply->document = NULL;
-}
-
-static int outcome(int failed)
-{
-    return failed ? MESSAGE_MALFORMED : 0;
-}
-
-int message_reply_welcome(const struct message_reply *reply,
-                          struct message_welcome *welcome)
-{
-    const cJSON *tree = reply->document;
-    const cJSON *features = member(tree, "features");
-
-    *welcome = (struct message_welcome){0};
-    if (!features || !cJSON_IsArray(features))
-        return MESSAGE_MALFORMED;
-    welcome->feature_count = (unsigned)cJSON_GetArraySize(features);
-    return outcome(get_integer(tree, "version", &welcome->version) < 0 ||
-                   get_string(tree, "server", &welcome->server) < 0 ||
-                   get_string(tree, "you", &welcome->you) < 0 ||
-                   get_bool(tree, "administrator", &welcome->administrator) <
-                       0);
-}
-
-const char *message_reply_feature(const struct message_reply *reply,
-                                  unsigned index)
-{
-    const cJSON *item =
-        cJSON_GetArrayItem(member(reply->document, "features"), (int)index);
-
-    return item && cJSON_IsString(item) ? item->valuestring : NULL;
-}
-
-int message_reply_grant(const struct message_reply *reply,
-                        struct message_grant *grant)
-{
-    const cJSON *tree = reply->document;
-    const char *access;
-
-    if (get_integer(tree, "grant", &grant->grant) < 0 ||
-        get_integer(tree, "segment", &grant->segment) < 0 ||
-        get_bool(tree, "created", &grant->created) < 0 ||
-        get_integer(tree, "size", &grant->size) < 0 ||
-        get_integer(tree, "mapped_size", &grant->mapped_size) < 0 ||
-        get_string(tree, "access", &access) < 0 ||
-        get_integer(member(tree, "handles"), "memory", &grant->memory) < 0)
-        return MESSAGE_MALFORMED;
-    return outcome(message_access_parse(access, &grant->access) < 0);
-}
-
-static int read_may(const cJSON *object, struct message_segment *segment)
-{
-    const char *may;
-
-    if (get_string(object, "may", &may) < 0)
-        return -1;
-    segment->may_write = strcmp(may, "rw") == 0;
-    segment->may_read = segment->may_write || strcmp(may, "ro") == 0;
-    return segment->may_read || strcmp(may, "none") == 0 ? 0 : -1;
-}
-
-static int read_segment(const cJSON *object, struct message_segment *segment)
-{
-    const char *state;
-
-    if (get_string(object, "name", &segment->name) < 0)
-        segment->name = NULL;
-    if (get_integer(object, "segment", &segment->segment) < 0 ||
-        get_string(object, "owner", &segment->owner) < 0 ||
-        get_integer(object, "size", &segment->size) < 0 ||
-        get_integer(object, "mapped_size", &segment->mapped_size) < 0 ||
-        get_string(object, "state", &state) < 0 ||
-        read_may(object, segment) < 0 ||
-        get_bool(object, "commit", &segment->commit) < 0 ||
-        get_bool(object, "persist", &segment->persist) < 0 ||
-        get_integer(object, "grants", &segment->grants) < 0 ||
-        get_integer(object, "created_at", &segment->created_at) < 0)
-        return MESSAGE_MALFORMED;
-    return outcome(message_state_parse(state, &segment->state) < 0);
-}
-
-int message_reply_stat(const struct message_reply *reply,
-                       struct message_segment *segment)
-{
-    return read_segment(member(reply->document, "segment"), segment);
-}
-
-/* The array, or object, that a listing's rows are in. */
-static const cJSON *rows_of(const struct message_reply *reply)
-{
-    static const char *const keys[] = {"segments", "usage", "clients", "stats"};
-    const cJSON *rows = NULL;
-
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && !rows; i++)
-        rows = member(reply->document, keys[i]);
-    return rows;
-}
-
-unsigned message_reply_rows(const struct message_reply *reply)
-{
-    return (unsigned)cJSON_GetArraySize(rows_of(reply));
-}
-
-static const cJSON *row(const struct message_reply *reply, unsigned index)
-{
-    return cJSON_GetArrayItem(rows_of(reply), (int)index);
-}
-
-int message_reply_segment(const struct message_reply *reply, unsigned index,
-                          struct message_segment *segment)
-{
-    return read_segment(row(reply, index), segment);
-}
-
-int message_reply_budget(const struct message_reply *reply, unsigned index,
-                         struct message_budget *budget)
-{
-    const cJSON *object = row(reply, index);
-
-    budget->limit = MESSAGE_NONE;
-    budget->asked = 0;
-    return outcome(get_string(object, "section", &budget->section) < 0 ||
-                   get_string(object, "budget", &budget->budget) < 0 ||
-                   get_integer(object, "used", &budget->used) < 0 ||
-                   (member(object, "limit") &&
-                    get_integer(object, "limit", &budget->limit) < 0));
-}
-
-int message_reply_client(const struct message_reply *reply, unsigned index,
-                         struct message_client *client)
-{
-    const cJSON *object = row(reply, index);
-
-    if (get_string(object, "name", &client->name) < 0)
-        client->name = NULL;
-    return outcome(get_integer(object, "client", &client->client) < 0 ||
-                   get_integer(object, "pid", &client->pid) < 0 ||
-                   get_string(object, "user", &client->user) < 0 ||
-                   get_integer(object, "grants", &client->grants) < 0 ||
-                   get_integer(object, "requests", &client->requests) < 0 ||
-                   get_integer(object, "connected_at", &client->connected_at) <
-                       0);
-}
-
-int message_reply_counter(const struct message_reply *reply, unsigned index,
-                          struct message_counter *counter)
-{
-    const cJSON *item = row(reply, index);
-
-    if (!item || !item->string ||
-        integer_of(item, 0, PROTOCOL_INTEGER_MAX, &counter->value) < 0)
-        return MESSAGE_MALFORMED;
-    counter->name = item->string;
-    return 0;
-}
-
-uint64_t message_reply_next(const struct message_reply *reply)
-{
-    uint64_t next = 0;
-
-    return get_integer(reply->document, "next", &next) == 0 ? next : 0;
 }

@@ -3,7 +3,7 @@
  *
  * What comes in is parsed by cJSON and checked in full before a caller sees
  * it. What goes out is written by one small writer, because a reply's cost is
- * the broker's. This file's .c is the only one that names cJSON.
+ * the broker's.
  *
  * Writers append one line with its newline to a buffer and return 0 or the
  * buffer's error, leaving the buffer as it was. Strings are UTF-8 with a NUL
@@ -74,6 +74,11 @@ struct message_request {
             enum protocol_access access;
         } open;
         uint64_t release; /* a grant */
+        struct {
+            uint64_t segment;
+            enum protocol_access access;
+            uint64_t memory; /* the sent handle's index, as in replies */
+        } reclaim;
         struct message_target remove;
         struct message_target stat;
         struct {
@@ -141,7 +146,8 @@ struct message_grant {
     uint64_t size;        /* bytes, as asked by its creator */
     uint64_t mapped_size; /* bytes, rounded up to pages */
     enum protocol_access access;
-    uint64_t memory; /* the memory handle's index in its batch */
+    uint64_t memory; /* the memory handle's index in its batch, or
+                      * MESSAGE_NONE: the answer to a reclaim has none */
 };
 
 /* A segment's record, as `stat` and `list` give it. */

@@ -1,183 +1,8 @@
 /*
- * The writer: every line that leaves a broker or a client. It knows its
- * fields, so it needs no tree; integers and strings are all there is.
+ * Writing: every request that leaves a client, every reply of a broker.
  */
 #include "message.h"
-
-#include <string.h>
-
-/* A line being written: straight into the buffer, whose size is set when the
- * line is whole. The first failure stays; what follows is ignored. */
-struct writer {
-    struct buffer *out;
-    char *at;
-    size_t room; /* bytes behind `at` */
-    int failure;
-    bool comma; /* the next field follows another */
-};
-
-/* Makes room for n bytes; false when there is none. */
-static bool make_room(struct writer *w, size_t n)
-{
-    struct buffer *out = w->out;
-    size_t written = out->data ? (size_t)(w->at - out->data) - out->size : 0;
-
-    if (w->failure == 0)
-        w->failure = buffer_reserve(out, written + n);
-    if (w->failure != 0) {
-        w->room = 0;
-        return false;
-    }
-    w->at = out->data + out->size + written;
-    w->room = out->capacity - out->size - written;
-    return true;
-}
-
-static struct writer begin(struct buffer *out)
-{
-    struct writer w = {.out = out};
-
-    if (out->data) {
-        w.at = out->data + out->size;
-        w.room = out->capacity - out->size;
-    }
-    return w;
-}
-
-/* All or nothing. */
-static int finish(struct writer *w)
-{
-    if (w->failure == 0 && w->at)
-        w->out->size = (size_t)(w->at - w->out->data);
-    return w->failure;
-}
-
-static inline void put(struct writer *w, const char *bytes, size_t size)
-{
-    if (size == 0 || (size > w->room && !make_room(w, size)))
-        return;
-    memcpy(w->at, bytes, size);
-    w->at += size;
-    w->room -= size;
-}
-
-static inline void put_byte(struct writer *w, char byte)
-{
-    put(w, &byte, 1);
-}
-
-static void put_integer(struct writer *w, uint64_t value)
-{
-    char digits[20];
-    size_t at = sizeof(digits);
-
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    put(w, digits + at, sizeof(digits) - at);
-}
-
-static void put_escape(struct writer *w, unsigned char byte)
-{
-    static const char hex[] = "0123456789abcdef";
-    static const char plain[] = "\"\\\b\f\n\r\t";
-    static const char letters[] = "\"\\bfnrt";
-    const char *found = memchr(plain, byte, sizeof(plain) - 1);
-    char escape[6] = {'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]};
-
-    if (found) {
-        escape[1] = letters[found - plain];
-        put(w, escape, 2);
-    } else {
-        put(w, escape, sizeof(escape));
-    }
-}
-
-static void put_string(struct writer *w, const char *text)
-{
-    const char *from = text;
-
-    put_byte(w, '"');
-    for (; *text; text++) {
-        unsigned char byte = (unsigned char)*text;
-
-        if (byte >= 0x20 && byte != '"' && byte != '\\')
-            continue;
-        put(w, from, (size_t)(text - from));
-        put_escape(w, byte);
-        from = text + 1;
-    }
-    put(w, from, (size_t)(text - from));
-    put_byte(w, '"');
-}
-
-static void put_key(struct writer *w, const char *key)
-{
-    if (w->comma)
-        put_byte(w, ',');
-    w->comma = true;
-    put_byte(w, '"');
-    put(w, key, strlen(key));
-    put(w, "\":", 2);
-}
-
-static void put_word(struct writer *w, const char *word)
-{
-    put(w, word, strlen(word));
-}
-
-static void field_integer(struct writer *w, const char *key, uint64_t value)
-{
-    put_key(w, key);
-    put_integer(w, value);
-}
-
-static void field_string(struct writer *w, const char *key, const char *text)
-{
-    put_key(w, key);
-    if (text)
-        put_string(w, text);
-    else
-        put_word(w, "null");
-}
-
-static void field_bool(struct writer *w, const char *key, bool value)
-{
-    put_key(w, key);
-    put_word(w, value ? "true" : "false");
-}
-
-static void open_brace(struct writer *w, char brace)
-{
-    put_byte(w, brace);
-    w->comma = false;
-}
-
-static void close_brace(struct writer *w, char brace)
-{
-    put_byte(w, brace);
-    w->comma = true;
-}
-
-static void field_strings(struct writer *w, const char *key,
-                          const char *const *items, unsigned count)
-{
-    put_key(w, key);
-    open_brace(w, '[');
-    for (unsigned i = 0; i < count; i++) {
-        if (i > 0)
-            put_byte(w, ',');
-        put_string(w, items[i]);
-    }
-    close_brace(w, ']');
-}
-
-static int end_line(struct writer *w)
-{
-    put(w, "}\n", 2);
-    return finish(w);
-}
+#include "writer.h"
 
 /* ---- requests ---- */
 
@@ -203,6 +28,14 @@ static void write_share(struct writer *w, const struct message_share *share)
     open_brace(w, '{');
     field_strings(w, "read", share->read, share->read_count);
     field_strings(w, "write", share->write, share->write_count);
+    close_brace(w, '}');
+}
+
+static void write_handles(struct writer *w, uint64_t memory)
+{
+    put_key(w, "handles");
+    open_brace(w, '{');
+    field_integer(w, "memory", memory);
     close_brace(w, '}');
 }
 
@@ -236,6 +69,11 @@ static void write_body(struct writer *w, const struct message_request *request)
     case PROTOCOL_RELEASE:
         field_integer(w, "grant", request->release);
         break;
+    case PROTOCOL_RECLAIM:
+        field_integer(w, "segment", request->reclaim.segment);
+        field_string(w, "access", message_access_name(request->reclaim.access));
+        write_handles(w, request->reclaim.memory);
+        break;
     case PROTOCOL_REMOVE:
         write_target(w, &request->remove);
         break;
@@ -260,6 +98,7 @@ static void write_body(struct writer *w, const struct message_request *request)
     case PROTOCOL_PING:
     case PROTOCOL_STATS:
     case PROTOCOL_RELOAD:
+    case PROTOCOL_RESTART:
     case PROTOCOL_SHUTDOWN:
     case PROTOCOL_OPS:
         break;
@@ -326,10 +165,8 @@ int message_grant_write(struct buffer *out, uint64_t id,
     field_integer(&w, "size", grant->size);
     field_integer(&w, "mapped_size", grant->mapped_size);
     field_string(&w, "access", message_access_name(grant->access));
-    put_key(&w, "handles");
-    open_brace(&w, '{');
-    field_integer(&w, "memory", grant->memory);
-    close_brace(&w, '}');
+    if (grant->memory != MESSAGE_NONE)
+        write_handles(&w, grant->memory);
     return end_line(&w);
 }
 

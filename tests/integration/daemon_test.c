@@ -557,7 +557,7 @@ START_TEST(broker_cannot_be_inspected_by_its_own_user)
     char path[TEST_PATH_MAX];
     struct stat facts;
     test_broker_start(&broker, &options);
-    test_path(path, "/proc/%ld/fd", broker.pid);
+    test_path(path, "/proc/%ld/fd", broker.serving);
     REQUIRE(stat(path, &facts) == 0);
     REQUIRE_INT(facts.st_uid, 0);
     test_broker_stop(&broker);

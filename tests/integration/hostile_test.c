@@ -41,13 +41,33 @@ START_TEST(descriptors_sent_along_are_closed)
     }
     REQUIRE(TEST_UNTIL(5000, test_broker_descriptors(&bystander_broker) ==
                                  open_before));
-    /* With a line that stays unfinished, too: nothing is kept for later. */
-    for (int i = 0; i < 10; i++)
-        REQUIRE(raw_send_with(&bad, "x", 1, descriptors, RAW_BATCH_MAX));
+    raw_close(&bad);
+}
+END_TEST
+
+/* One handle may wait for the rest of its line, of memory or a file; not
+ * more. */
+START_TEST(descriptors_of_unfinished_lines_are_bounded)
+{
+    struct raw bad;
+    int error_stream = STDERR_FILENO;
+    int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    REQUIRE(file >= 0);
+    raw_open(&bad, bystander_broker.socket);
+    int open_before = test_broker_descriptors(&bystander_broker);
+    REQUIRE(raw_send_with(&bad, "{", 1, &error_stream, 1));
     bystander_expect_served();
-    REQUIRE(TEST_UNTIL(5000, test_broker_descriptors(&bystander_broker) <=
+    REQUIRE(raw_send_with(&bad, " ", 1, &file, 1));
+    bystander_expect_served();
+    REQUIRE(test_broker_descriptors(&bystander_broker) <= open_before + 1);
+    while (raw_send_with(&bad, " ", 1, &file, 1))
+        test_pause();
+    REQUIRE(raw_ends(&bad, 5000));
+    bystander_expect_served();
+    REQUIRE(TEST_UNTIL(5000, test_broker_descriptors(&bystander_broker) <
                                  open_before));
     raw_close(&bad);
+    close(file);
 }
 END_TEST
 
@@ -190,12 +210,12 @@ START_TEST(broker_at_its_descriptor_limit_pauses_accepting)
         served += raw_pending(&crowd[i]);
     REQUIRE(served > 10 && served < CROWD);
     /* Waiting for room costs no time of the processor. */
-    int64_t cpu = test_process_cpu_ms(bystander_broker.pid);
+    int64_t cpu = test_process_cpu_ms(bystander_broker.serving);
     int64_t began = test_clock_us();
     while (test_clock_us() - began < 500000)
         test_pause();
     REQUIRE(cpu >= 0);
-    REQUIRE(test_process_cpu_ms(bystander_broker.pid) - cpu < 150);
+    REQUIRE(test_process_cpu_ms(bystander_broker.serving) - cpu < 150);
     /* Whoever waits gets in when others leave. */
     int64_t end = test_clock_us() + 20 * 1000000;
     int left = CROWD;
@@ -459,6 +479,7 @@ static Suite *hostile_suite(void)
     TCase *tests = suite_case(suite, "hostile", 100);
     tcase_add_checked_fixture(tests, setup, bystander_stop);
     tcase_add_test(tests, descriptors_sent_along_are_closed);
+    tcase_add_test(tests, descriptors_of_unfinished_lines_are_bounded);
     tcase_add_test(tests, own_connection_sent_along_does_not_keep_it);
     tcase_add_test(tests, half_a_request_then_silence_disturbs_nobody);
     tcase_add_test(tests, request_byte_by_byte_is_served);

@@ -84,8 +84,8 @@ static double one_ratio(struct raw *alone, struct raw *among)
 static void pin(bool any)
 {
     test_process_pin(test_self(), any);
-    test_process_pin(empty.pid, any);
-    test_process_pin(crowded.pid, any);
+    test_process_pin(empty.serving, any);
+    test_process_pin(crowded.serving, any);
 }
 
 static double slowdown(void)
@@ -132,10 +132,10 @@ START_TEST(idle_connections_cost_little_and_slow_nobody_down)
     test_broker_start(&empty, &options);
     test_broker_start(&crowded, &options);
     int first = connect_idle(crowded.socket);
-    int64_t memory = test_process_memory(crowded.pid);
+    int64_t memory = test_process_memory(crowded.serving);
     for (int i = 0; i < count; i++)
         sockets[i] = connect_idle(crowded.socket);
-    int64_t each = (test_process_memory(crowded.pid) - memory) / count;
+    int64_t each = (test_process_memory(crowded.serving) - memory) / count;
     double ratio = least_slowdown();
     printf("%d idle connections: %jd bytes each, a ping takes %.2f of the "
            "time without them\n",
@@ -173,11 +173,11 @@ START_TEST(crowds_that_come_and_go_leave_nothing)
             close(sockets[i]);
         REQUIRE(TEST_UNTIL(5000, raw_used(&raw, "total", "connections") == 1));
         if (crowd == 1)
-            memory = test_process_memory(crowded.pid);
+            memory = test_process_memory(crowded.serving);
     }
     REQUIRE(TEST_UNTIL(5000, test_broker_descriptors(&crowded) == descriptors));
     REQUIRE(suite_quick() ||
-            test_process_memory(crowded.pid) - memory < 512 * 1024);
+            test_process_memory(crowded.serving) - memory < 512 * 1024);
     raw_close(&raw);
     test_broker_stop(&crowded);
 }

@@ -410,20 +410,33 @@ def replay(path):
     malformed, and a shutdown, are the last in their file."""
     with Broker() as broker, Client(broker.socket, name=None) as client:
         text = path.read_text(encoding="utf-8")
+        last = None  # the handle that came last, where requests carry it
+        carries = '"op":"reclaim"' in text
         for number, line in enumerate(text.split("\n"), 1):
             place = f"{path.name}:{number}"
             if line.startswith("> "):
-                client.send_bytes(line[2:].encode() + b"\n")
+                data = line[2:].encode() + b"\n"
+                if '"handles"' in line and last is not None:
+                    socket.send_fds(client.socket, [data], [last])
+                else:
+                    client.send_bytes(data)
             elif line.startswith("< "):
                 reply, handle = client.read_reply()
                 if handle is not None:
-                    os.close(handle)
+                    if last is not None:
+                        os.close(last)
+                    last = handle
+                if last is not None and not carries:
+                    os.close(last)
+                    last = None
                 wrong = list(differences(json.loads(line[2:]), reply))
                 assert not wrong, f"{place}: {'; '.join(wrong)}: {reply}"
             else:
                 assert not line or line.startswith("#"), \
                     f"{place}: neither request, reply nor comment"
-        if path.name.startswith(("malformed_", "shutdown")):
+        if last is not None:
+            os.close(last)
+        if path.name.startswith(("malformed_", "shutdown", "restart")):
             assert is_ended(client), "the connection goes on"
         if path.name.startswith("shutdown"):
             broker.process.wait(20)

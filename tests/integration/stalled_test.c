@@ -78,7 +78,7 @@ static void expect_stalled_are_cut_off(int users, bool creators)
 {
     static struct stalled stalled[STALLED];
     int64_t most_memory = 0;
-    int64_t before = test_process_memory(bystander_broker.pid);
+    int64_t before = test_process_memory(bystander_broker.serving);
     int most_descriptors = 0;
     /* Connections, and a few for each segment: however many replies wait. */
     int enough_descriptors =
@@ -100,7 +100,7 @@ static void expect_stalled_are_cut_off(int users, bool creators)
         for (int i = 0; i < STALLED; i++)
             stalled_push(&stalled[i]);
         bystander_expect_served();
-        int64_t memory = test_process_memory(bystander_broker.pid) - before;
+        int64_t memory = test_process_memory(bystander_broker.serving) - before;
         most_memory = memory > most_memory ? memory : most_memory;
         int descriptors = test_broker_descriptors(&bystander_broker);
         most_descriptors =

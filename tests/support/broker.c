@@ -3,6 +3,7 @@
 #include "raw.h"
 #include "suite.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,8 +57,12 @@ void test_broker_await(struct test_broker *broker)
 {
     bool answers = TEST_UNTIL(20000, raw_answers(broker->socket) ||
                                          !test_runs(broker->pid));
-    if (answers && test_runs(broker->pid))
+    if (answers && test_runs(broker->pid)) {
+        /* The kernel's list is not exact while processes come and go. */
+        REQUIRE(TEST_UNTIL(
+            5000, (broker->serving = test_child_of(broker->pid)) != 0));
         return;
+    }
     print_log(broker);
     FAIL("the broker %s", answers ? "ended at its start" : "does not serve");
 }
@@ -111,9 +116,23 @@ void test_broker_end(struct test_broker *broker)
 
 void test_broker_kill(struct test_broker *broker)
 {
+    /* Neither may start the other again meanwhile. */
+    test_signal(broker->pid, SIGSTOP);
+    if (broker->serving)
+        test_kill(broker->serving);
     test_kill(broker->pid);
     test_join(broker->pid);
-    broker->pid = 0;
+    broker->pid = broker->serving = 0;
+}
+
+void test_broker_crash(struct test_broker *broker)
+{
+    test_pid killed = broker->serving;
+    test_kill(killed);
+    if (!TEST_UNTIL(END_MS, test_child_of(broker->pid) != killed &&
+                                test_child_of(broker->pid) != 0))
+        FAIL("no broker was started again");
+    test_broker_await(broker);
 }
 
 void test_broker_forget(struct test_broker *broker)
@@ -143,7 +162,7 @@ bool test_broker_logged(const struct test_broker *broker, const char *text)
 
 int test_broker_descriptors(const struct test_broker *broker)
 {
-    return test_process_descriptors(broker->pid);
+    return test_process_descriptors(broker->serving);
 }
 
 int test_broker_settle(const struct test_broker *broker, struct raw *only)

@@ -25,7 +25,8 @@ struct test_broker_options {
 };
 
 struct test_broker {
-    test_pid pid; /* 0: not running */
+    test_pid pid;     /* of the keeper, who was started; 0: not running */
+    test_pid serving; /* the broker itself, its child */
     struct test_broker_options options;
     char folder[TEST_PATH_MAX]; /* everything below is in it */
     char runtime[TEST_PATH_MAX];
@@ -47,13 +48,17 @@ void test_broker_start(struct test_broker *broker,
  * which is then removed. */
 void test_broker_stop(struct test_broker *broker);
 
-/* The halves of stop and start, for restarts in place. */
+/* The halves of stop and start, for restarts in place; kill ends keeper and
+ * broker at once. */
 void test_broker_end(struct test_broker *broker);
 void test_broker_kill(struct test_broker *broker);
 void test_broker_run(struct test_broker *broker);
 /* Waits until the socket answers; fails when the broker ends before. */
 void test_broker_await(struct test_broker *broker);
 void test_broker_forget(struct test_broker *broker);
+/* Kills the broker alone; its keeper starts another one. Waits until that
+ * serves. */
+void test_broker_crash(struct test_broker *broker);
 
 /* Writes the config file anew; a reload is the caller's. */
 void test_broker_configure(struct test_broker *broker, const char *config);

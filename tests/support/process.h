@@ -66,6 +66,8 @@ int test_run(const struct test_spawn *spawn, char *output, size_t size);
 /* ---- facts about a process; -1 when the system does not tell ---- */
 
 test_pid test_self(void);
+/* The first child of a process; 0: it has none. */
+test_pid test_child_of(test_pid pid);
 int test_process_descriptors(test_pid pid);
 int64_t test_process_memory(test_pid pid); /* anonymous bytes resident */
 int64_t test_process_cpu_ms(test_pid pid);

@@ -235,6 +235,20 @@ test_pid test_self(void)
     return getpid();
 }
 
+test_pid test_child_of(test_pid pid)
+{
+    char path[64];
+    long child = 0;
+    snprintf(path, sizeof(path), "/proc/%ld/task/%ld/children", pid, pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%ld", &child) != 1)
+        child = 0;
+    fclose(file);
+    return child;
+}
+
 int test_process_descriptors(test_pid pid)
 {
     char path[64];

@@ -86,15 +86,6 @@ void raw_close(struct raw *raw)
     raw_init(raw);
 }
 
-bool raw_answers(const char *socket)
-{
-    struct raw probe;
-    bool answers = raw_try_connect(&probe, socket);
-    if (answers)
-        raw_close(&probe);
-    return answers;
-}
-
 static bool wait_for(const struct raw *raw, short events, int ms)
 {
     struct pollfd one = {.fd = raw->fd, .events = events};
@@ -103,6 +94,20 @@ static bool wait_for(const struct raw *raw, short events, int ms)
         r = poll(&one, 1, ms);
     while (r < 0 && errno == EINTR);
     return r > 0;
+}
+
+bool raw_answers(const char *socket)
+{
+    static const char hello[] = "{\"id\":1,\"op\":\"hello\",\"version\":1}\n";
+    struct raw probe;
+    bool answers = false;
+    if (!raw_try_connect(&probe, socket))
+        return false;
+    if (send(probe.fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL) > 0 ||
+        errno == EPIPE)
+        answers = wait_for(&probe, POLLIN, 1000);
+    raw_close(&probe);
+    return answers;
 }
 
 /* ---- sending ---- */

@@ -474,8 +474,8 @@ static const struct {
     {"[total]\nbites = 1\n", "f:2: bites = 1: " NO_BUDGET},
     {"[default]\nBytes = 1\n", "f:2: Bytes = 1: " NO_BUDGET},
     {"[user alice]\ncreate = user:0\n", "f:2: create = user:0: " NO_BUDGET},
-    {"[broker]\ngrace = 10s\n", "f:2: grace = 10s: expected one of "
-                                "administrators, group, log_level\n"},
+    {"[broker]\ngraces = 10s\n", "f:2: graces = 10s: expected one of "
+                                 "administrators, group, log_level, grace\n"},
     {"[access global/x]\nwrit = e\n", "f:2: writ = e: expected one of create, "
                                       "write, read, list\n"},
     {"[total]\nbytes = 1\n[broker]\n[total]\nbytes = 1\n",
@@ -483,6 +483,12 @@ static const struct {
     {"[access global/x]\nread = everyone\nread =\n",
      "f:3: read =: expected it once in its section: it stands in line 2\n"},
     /* Values */
+    {"[broker]\ngrace = 10\n",
+     "f:2: grace = 10: expected a time up to an hour, "
+     "such as 500ms, 10s or 2min\n"},
+    {"[broker]\ngrace = 61min\n",
+     "f:2: grace = 61min: expected a time up to an hour, "
+     "such as 500ms, 10s or 2min\n"},
     {"[total]\nbytes =\nsegment_bytes = 1.5G\n",
      "f:2: bytes =: " NO_SIZE "f:3: segment_bytes = 1.5G: " NO_SIZE},
     {"[total]\nsegments =\ngrants = 5%\nconnections = -1\n",

@@ -123,6 +123,28 @@ START_TEST(counts_are_read)
 }
 END_TEST
 
+START_TEST(durations_are_read)
+{
+    static const struct {
+        const char *text;
+        uint64_t milliseconds;
+    } good[] = {{"0s", 0},         {"500ms", 500},     {"10s", 10000},
+                {"2min", 120000},  {"60min", 3600000}, {"3600000ms", 3600000},
+                {"3600s", 3600000}};
+    static const char *const bad[] = {
+        "",    "10", "s",     "1.5s",  "-1s",   "10 s",
+        "10S", "1h", "61min", "3601s", "10sec", "9007199254740991min"};
+    uint64_t value;
+
+    for (size_t i = 0; i < COUNT(good); i++) {
+        ck_assert_int_eq(config_duration_parse(good[i].text, &value), 0);
+        ck_assert_uint_eq(value, good[i].milliseconds);
+    }
+    for (size_t i = 0; i < COUNT(bad); i++)
+        ck_assert_msg(config_duration_parse(bad[i], &value) == 1, "%s", bad[i]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("config_value");
@@ -130,6 +152,7 @@ int main(void)
 
     tcase_add_test(tests, sizes_are_read);
     tcase_add_test(tests, counts_are_read);
+    tcase_add_test(tests, durations_are_read);
     suite_add_tcase(suite, tests);
     return suite_main(suite);
 }

@@ -369,7 +369,7 @@ static const struct {
     {PROTOCOL_OPEN,
      "{'id':1,'ok':true,'grant':5,'segment':17,'created':true,'size':1,"
      "'mapped_size':1,'access':'ro','handles':{'memory':0}}",
-     ""},
+     "'handles'"},
     {PROTOCOL_STAT, "{'id':1,'ok':true,'segment':" RECORD_0 "}", "'name'"},
     {PROTOCOL_LIST, "{'id':1,'ok':true,'segments':[" RECORD_1 "]}", "'name'"},
     {PROTOCOL_USAGE,

@@ -37,6 +37,9 @@ static const struct {
      "{'id':9,'op':'usage','all':false,'after':0,'limit':100}"},
     {"{'id':9,'op':'usage','all':true,'after':6,'limit':1}",
      "{'id':9,'op':'usage','all':true,'after':6,'limit':1}"},
+    {"{'id':6,'op':'reclaim','segment':3,'handles':{'memory':0}}",
+     "{'id':6,'op':'reclaim','segment':3,'access':'ro','handles':"
+     "{'memory':0}}"},
     {"{'id':10,'op':'ping'}", "{'id':10,'op':'ping'}"},
     {"{'id':11,'op':'stats'}", "{'id':11,'op':'stats'}"},
     {"{'id':12,'op':'clients','after':2,'limit':3}",
@@ -44,6 +47,7 @@ static const struct {
     {"{'id':13,'op':'reload'}", "{'id':13,'op':'reload'}"},
     {"{'id':14,'op':'log-level','level':'debug'}",
      "{'id':14,'op':'log-level','level':'debug'}"},
+    {"{'id':15,'op':'restart'}", "{'id':15,'op':'restart'}"},
     {"{'id':9007199254740991,'op':'shutdown'}",
      "{'id':9007199254740991,'op':'shutdown'}"},
 };

@@ -152,6 +152,7 @@ static int write_ok(struct buffer *out, const struct message_reply *reply,
         return message_welcome_write(out, reply->id, &welcome);
     case PROTOCOL_CREATE:
     case PROTOCOL_OPEN:
+    case PROTOCOL_RECLAIM:
         REQUIRE(message_reply_grant(reply, &grant) == 0);
         return message_grant_write(out, reply->id, &grant);
     case PROTOCOL_STAT:

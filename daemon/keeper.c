@@ -1,0 +1,501 @@
+#include "keeper.h"
+
+#include "broker.h"
+#include "estate.h"
+#include "handoff.h"
+#include "host.h"
+#include "link.h"
+#include "log.h"
+#include "program.h"
+#include "service.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const int SIGNALS[] = {SIGTERM, SIGINT, SIGHUP};
+enum { SIGNAL_COUNT = sizeof(SIGNALS) / sizeof(SIGNALS[0]) };
+
+enum {
+    WATCHDOG_MS = 30000, /* where no service manager says */
+    START_MS = 60000,    /* that a broker may take to serve */
+    END_MS = 20000,      /* that it may take to end */
+    /* A broker that served so long did not die of what killed the last. */
+    LONG_LIFE_MS = 10000,
+    FREE_DEATHS = 5, /* in a row without a pause */
+    FIRST_PAUSE_MS = 20
+};
+
+/* What follows the broker's end. */
+enum plan {
+    PLAN_GO_ON,  /* the next broker */
+    PLAN_END,    /* the end of the service */
+    PLAN_REPLACE /* the program that is on disk now */
+};
+
+struct keeper {
+    const struct keeper_options *options;
+    uv_loop_t loop;
+    struct estate estate;
+    struct link *link; /* NULL: no broker */
+    uv_process_t child;
+    bool has_child; /* the broker is one, and has not been waited for */
+    bool serves;
+    bool served_ever;
+    bool pong;
+    uint64_t broker;     /* its process */
+    uint64_t started_at; /* loop time, ms */
+    uint64_t ending_at;  /* when it was told to, 0: it was not */
+    unsigned deaths;     /* in a row */
+    int64_t status;      /* of the last broker */
+    int signal;
+    enum plan plan;
+    uint64_t watchdog_ms;
+    uv_timer_t restart;
+    uv_timer_t watch;
+    uv_signal_t signals[SIGNAL_COUNT];
+    uv_process_t trial; /* of the program on disk */
+    bool trying;
+    bool done;
+    int result;
+};
+
+static void start_broker(struct keeper *keeper);
+
+/* ---- to the broker ---- */
+
+static void tell(struct keeper *keeper, enum record_kind kind)
+{
+    struct record record = {.kind = kind};
+
+    if (keeper->link)
+        link_send(keeper->link, &record, NULL);
+}
+
+static void kill_broker(struct keeper *keeper)
+{
+    if (keeper->broker != 0)
+        uv_kill((int)keeper->broker, SIGKILL);
+}
+
+static void finish(struct keeper *keeper);
+
+/* Lets the broker end; what follows is the plan's. */
+static void stop_broker(struct keeper *keeper)
+{
+    uv_timer_stop(&keeper->restart);
+    if (!keeper->link && !keeper->has_child) {
+        finish(keeper);
+    } else if (keeper->ending_at == 0) {
+        keeper->ending_at = uv_now(&keeper->loop);
+        tell(keeper, RECORD_STOP);
+    }
+}
+
+/* ---- the broker's end ---- */
+
+static void log_death(const struct keeper *keeper)
+{
+    unsigned long long process = (unsigned long long)keeper->broker;
+
+    if (keeper->signal != 0)
+        log_error("the broker (process %llu) was killed by signal %d", process,
+                  keeper->signal);
+    else if (keeper->status >= 0)
+        log_error("the broker (process %llu) ended with status %lld", process,
+                  (long long)keeper->status);
+    else
+        log_error("the broker (process %llu) has died", process);
+}
+
+static uint64_t next_pause(struct keeper *keeper)
+{
+    uint64_t lived = uv_now(&keeper->loop) - keeper->started_at;
+    uint64_t pause = FIRST_PAUSE_MS;
+
+    if (lived > LONG_LIFE_MS)
+        keeper->deaths = 0;
+    if (++keeper->deaths <= FREE_DEATHS)
+        return 0;
+    for (unsigned i = FREE_DEATHS + 1;
+         i < keeper->deaths && pause < keeper->options->pause_ms; i++)
+        pause *= 2;
+    return pause < keeper->options->pause_ms ? pause
+                                             : keeper->options->pause_ms;
+}
+
+static void on_restart(uv_timer_t *timer)
+{
+    start_broker(timer->data);
+}
+
+static void start_again(struct keeper *keeper)
+{
+    uint64_t pause = next_pause(keeper);
+
+    if (pause > 0)
+        log_warning("the broker died %u times in a row: it is started again "
+                    "in %llu ms",
+                    keeper->deaths, (unsigned long long)pause);
+    uv_timer_start(&keeper->restart, on_restart, pause, 0);
+}
+
+static void after_broker(struct keeper *keeper)
+{
+    if (keeper->link || keeper->has_child)
+        return; /* one half of the news is missing */
+    keeper->ending_at = 0;
+    if (keeper->plan == PLAN_GO_ON && !keeper->served_ever &&
+        keeper->signal == 0 && keeper->status > 0) {
+        /* It has said why it cannot serve. */
+        keeper->result = (int)keeper->status;
+        keeper->plan = PLAN_END;
+    } else if (keeper->plan == PLAN_END) {
+        keeper->result = keeper->status > 0 ? (int)keeper->status : BROKER_OK;
+    }
+    if (keeper->plan == PLAN_GO_ON) {
+        log_death(keeper);
+        start_again(keeper);
+    } else {
+        finish(keeper);
+    }
+    keeper->broker = 0;
+}
+
+static void on_link_end(struct link *link)
+{
+    struct keeper *keeper = link->data;
+
+    keeper->link = link_close(link);
+    keeper->serves = false;
+    after_broker(keeper);
+}
+
+static void on_child_end(uv_process_t *process, int64_t status, int signal)
+{
+    struct keeper *keeper = process->data;
+
+    keeper->has_child = false;
+    keeper->status = status;
+    keeper->signal = signal;
+    uv_close((uv_handle_t *)process, NULL);
+    after_broker(keeper);
+}
+
+/* ---- from the broker ---- */
+
+static void try_program(struct keeper *keeper);
+
+static void on_ready(struct keeper *keeper, const struct record *record)
+{
+    char text[160];
+
+    keeper->broker = record->process;
+    keeper->serves = keeper->served_ever = true;
+    keeper->pong = true;
+    snprintf(text, sizeof(text), "READY=1\nSTATUS=serving %s",
+             keeper->estate.listening.path);
+    service_notify(text);
+}
+
+static void on_record(struct link *link, const struct record *record,
+                      const char *line, size_t size)
+{
+    struct keeper *keeper = link->data;
+
+    switch (record->kind) {
+    case RECORD_LISTEN:
+    case RECORD_KEEP:
+    case RECORD_FORGET:
+        estate_take(&keeper->estate, link, record, line, size);
+        break;
+    case RECORD_READY:
+        on_ready(keeper, record);
+        break;
+    case RECORD_PONG:
+        keeper->pong = true;
+        break;
+    case RECORD_END:
+        keeper->plan = PLAN_END;
+        break;
+    case RECORD_RESTART:
+        try_program(keeper);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- the broker's beginning ---- */
+
+static void watch_link(struct keeper *keeper, int connection)
+{
+    keeper->link = link_new(connection);
+    if (!keeper->link) {
+        handoff_close(connection);
+        return;
+    }
+    keeper->link->data = keeper;
+    keeper->link->on_record = on_record;
+    keeper->link->on_end = on_link_end;
+}
+
+static void start_broker(struct keeper *keeper)
+{
+    int ends[2];
+
+    uv_update_time(&keeper->loop);
+    keeper->started_at = uv_now(&keeper->loop);
+    keeper->child.data = keeper;
+    keeper->status = -1;
+    keeper->signal = 0;
+    if (handoff_pair(ends) < 0) {
+        log_error("cannot start the broker: no descriptor is free");
+        start_again(keeper);
+        return;
+    }
+    if (program_start(&keeper->loop, PROGRAM_BROKER, ends[1], &keeper->child,
+                      on_child_end) < 0) {
+        handoff_close(ends[0]);
+        handoff_close(ends[1]);
+        start_again(keeper);
+        return;
+    }
+    handoff_close(ends[1]);
+    keeper->has_child = true;
+    keeper->broker = (uint64_t)keeper->child.pid;
+    watch_link(keeper, ends[0]);
+    if (!keeper->link ||
+        estate_send(&keeper->estate, keeper->link) == LINK_E_LATE)
+        kill_broker(keeper);
+    if (keeper->link)
+        link_start(keeper->link, &keeper->loop);
+}
+
+/* ---- watching over it ---- */
+
+/* Whether the broker has not moved for longer than it may. */
+static bool is_hung(const struct keeper *keeper)
+{
+    uint64_t now = uv_now(&keeper->loop);
+
+    if (keeper->ending_at != 0)
+        return now - keeper->ending_at > END_MS;
+    if (!keeper->serves)
+        return now - keeper->started_at > START_MS;
+    return !keeper->pong;
+}
+
+static void on_watch(uv_timer_t *timer)
+{
+    struct keeper *keeper = timer->data;
+
+    service_notify("WATCHDOG=1");
+    if (!keeper->link)
+        return;
+    if (is_hung(keeper)) {
+        log_error("the broker (process %llu) does not move: it is killed",
+                  (unsigned long long)keeper->broker);
+        kill_broker(keeper);
+        keeper->pong = true; /* once is enough */
+        return;
+    }
+    if (keeper->serves && keeper->ending_at == 0) {
+        keeper->pong = false;
+        tell(keeper, RECORD_PING);
+    }
+}
+
+/* ---- another program in this one's place ---- */
+
+static void on_trial(uv_process_t *process, int64_t status, int signal)
+{
+    struct keeper *keeper = process->data;
+
+    keeper->trying = false;
+    uv_close((uv_handle_t *)process, NULL);
+    if (status != 0 || signal != 0) {
+        log_error("the program on disk does not run (status %lld, signal %d): "
+                  "this one goes on",
+                  (long long)status, signal);
+        return;
+    }
+    if (keeper->plan != PLAN_GO_ON)
+        return;
+    log_info("restarting with the program on disk");
+    keeper->plan = PLAN_REPLACE;
+    stop_broker(keeper);
+}
+
+/* A program that cannot even start would take everything with it. */
+static void try_program(struct keeper *keeper)
+{
+    if (keeper->trying || keeper->plan != PLAN_GO_ON)
+        return;
+    keeper->trial.data = keeper;
+    keeper->trying = program_try(&keeper->loop, &keeper->trial, on_trial) == 0;
+}
+
+/* No broker runs. Returns when this goes on as it is. */
+static void replace(struct keeper *keeper)
+{
+    struct service_given left = {.socket = keeper->estate.listening.socket,
+                                 .lock = keeper->estate.listening.lock,
+                                 .has_pack = true};
+
+    /* Signals that came already are heeded, later ones by the next program. */
+    host_hold_signals(true);
+    uv_run(&keeper->loop, UV_RUN_NOWAIT);
+    if (keeper->plan != PLAN_REPLACE)
+        return;
+    keeper->plan = PLAN_GO_ON;
+    if (estate_pack(&keeper->estate, &left.pack) < 0)
+        return;
+    if (service_leave(&left) == 0)
+        program_replace();
+    service_unleave(&left);
+    estate_pack_close(&left.pack);
+}
+
+/* ---- the end ---- */
+
+/* Where a service manager starts us again, everything waits there. */
+static void store(struct keeper *keeper)
+{
+    struct estate_pack pack;
+
+    if (!service_is_managed() || !keeper->served_ever ||
+        estate_pack(&keeper->estate, &pack) < 0)
+        return;
+    if (service_store(&pack) == 0)
+        log_info("%u segments are with the service manager",
+                 estate_count(&keeper->estate));
+    estate_pack_close(&pack);
+}
+
+static void finish(struct keeper *keeper)
+{
+    uv_stop(&keeper->loop);
+    if (keeper->plan == PLAN_REPLACE)
+        return;
+    service_notify("STOPPING=1");
+    store(keeper);
+    keeper->done = true;
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct keeper *keeper = handle->data;
+
+    if (number == SIGHUP) {
+        tell(keeper, RECORD_RELOAD);
+        return;
+    }
+    if (keeper->plan != PLAN_END)
+        log_info("ending on signal %d", number);
+    keeper->plan = PLAN_END;
+    stop_broker(keeper);
+}
+
+/* ---- the whole ---- */
+
+static void start_loop(struct keeper *keeper)
+{
+    uint64_t watchdog = service_watchdog_ms();
+
+    keeper->watchdog_ms = watchdog ? watchdog : WATCHDOG_MS;
+    for (int i = 0; i < SIGNAL_COUNT; i++) {
+        uv_signal_init(&keeper->loop, &keeper->signals[i]);
+        keeper->signals[i].data = keeper;
+        uv_signal_start(&keeper->signals[i], on_signal, SIGNALS[i]);
+    }
+    uv_timer_init(&keeper->loop, &keeper->restart);
+    uv_timer_init(&keeper->loop, &keeper->watch);
+    keeper->restart.data = keeper->watch.data = keeper;
+    uv_timer_start(&keeper->watch, on_watch, keeper->watchdog_ms / 4,
+                   keeper->watchdog_ms / 4);
+}
+
+static void close_handle(uv_handle_t *handle, void *unused)
+{
+    (void)unused;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void serve(struct keeper *keeper)
+{
+    while (!keeper->done) {
+        uv_run(&keeper->loop, UV_RUN_DEFAULT);
+        if (keeper->plan == PLAN_REPLACE)
+            replace(keeper);
+        host_hold_signals(false);
+        if (keeper->plan == PLAN_GO_ON && !keeper->link && !keeper->done)
+            start_broker(keeper);
+    }
+}
+
+static int run(struct keeper *keeper)
+{
+    serve(keeper);
+    /* libuv puts the deadly defaults back; a second SIGTERM is common. */
+    keeper->link = link_close(keeper->link);
+    uv_walk(&keeper->loop, close_handle, NULL);
+    host_ignore_signals();
+    uv_run(&keeper->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&keeper->loop);
+    listening_remove(&keeper->estate.listening);
+    estate_deinit(&keeper->estate);
+    return keeper->result;
+}
+
+static int take_over(struct keeper *keeper)
+{
+    struct listening *listening = &keeper->estate.listening;
+    struct service_given given;
+
+    service_take(&given);
+    if (given.has_pack) {
+        estate_unpack(&keeper->estate, &given.pack);
+        service_clear_store();
+        log_info("%u segments are back", estate_count(&keeper->estate));
+    }
+    if (given.socket < 0)
+        return listening_open(listening, keeper->options->socket_path);
+    if (listening_adopt(listening, given.socket, given.lock, NULL) == 0)
+        return 0;
+    log_error("the socket that was given does not listen");
+    return -1;
+}
+
+int keeper_run(const struct keeper_options *options)
+{
+    struct keeper keeper = {.options = options};
+
+    host_hold_signals(true);
+    estate_init(&keeper.estate);
+    if (uv_loop_init(&keeper.loop) < 0 || take_over(&keeper) < 0) {
+        estate_deinit(&keeper.estate);
+        return BROKER_FAILED;
+    }
+    start_loop(&keeper);
+    host_hold_signals(false);
+    start_broker(&keeper);
+    return run(&keeper);
+}
+
+int keeper_succeed(const struct keeper_options *options, int connection)
+{
+    struct keeper keeper = {.options = options};
+
+    estate_init(&keeper.estate);
+    if (uv_loop_init(&keeper.loop) < 0)
+        return BROKER_FAILED;
+    start_loop(&keeper);
+    keeper.status = -1;
+    keeper.started_at = uv_now(&keeper.loop);
+    watch_link(&keeper, connection);
+    if (keeper.link)
+        link_start(keeper.link, &keeper.loop);
+    return run(&keeper);
+}

@@ -1,0 +1,323 @@
+#include "keeping.h"
+
+#include "broker.h"
+#include "handoff.h"
+#include "host.h"
+#include "log.h"
+#include "program.h"
+#include "reload.h"
+#include "restore.h"
+#include "service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { RESPAWN_MS = 1000 };
+
+/* ---- records to the keeper ---- */
+
+/* From here on nobody keeps, until a new keeper is there. */
+static void on_respawn(uv_timer_t *timer);
+
+static void lose_keeper(struct keeping *keeping)
+{
+    if (keeping->is_alone)
+        return;
+    keeping->is_alone = true;
+    if (service_is_managed())
+        log_error("the keeper has died: waiting for the service manager");
+    else
+        log_error("the keeper has died: starting another one");
+    uv_timer_start(&keeping->respawn, on_respawn, 0, RESPAWN_MS);
+}
+
+static void tell_record(struct keeping *keeping, const struct record *record,
+                        const frame_handle *handles)
+{
+    if (!keeping->is_alone && link_send(keeping->link, record, handles) < 0)
+        lose_keeper(keeping);
+}
+
+static void keep(void *data, struct entry *entry)
+{
+    struct restore_record made;
+
+    restore_write(entry, &made);
+    entry->is_kept = true;
+    tell_record(data, &made.record, made.handles);
+}
+
+static void forget_id(struct keeping *keeping, uint64_t id)
+{
+    struct record record = {.kind = RECORD_FORGET, .segment = {.segment = id}};
+
+    tell_record(keeping, &record, NULL);
+}
+
+static void forget(void *data, const struct entry *entry)
+{
+    forget_id(data, entry->id);
+}
+
+void keeping_tell(struct keeping *keeping, enum record_kind kind)
+{
+    struct record record = {.kind = kind};
+
+    tell_record(keeping, &record, NULL);
+}
+
+/* ---- a new keeper ---- */
+
+static void on_child_end(uv_process_t *process, int64_t status, int signal)
+{
+    struct keeping *keeping = process->data;
+
+    (void)status;
+    (void)signal;
+    keeping->has_child = false;
+    uv_close((uv_handle_t *)process, NULL);
+}
+
+/* All that a new keeper, or the manager's store, must have. */
+static int gather(struct keeping *keeping, struct estate *estate)
+{
+    struct registry *registry = &keeping->broker->registry;
+    struct restore_record made;
+    struct entry *entry;
+    struct buffer line;
+    int r = 0;
+
+    estate_init(estate);
+    estate->is_lent = true;
+    estate->listening = keeping->given.listening;
+    estate->next = registry->next_segment;
+    buffer_init(&line, PROTOCOL_LINE_MAX);
+    for (entry = registry->by_id; entry && r == 0; entry = entry->by_id.next) {
+        struct estate_new new = {.id = entry->id};
+
+        if (!entry->is_kept)
+            continue;
+        restore_write(entry, &made);
+        buffer_truncate(&line, 0);
+        r = record_write(&line, &made.record);
+        new.line = line.data;
+        new.size = line.size - 1;
+        new.count = made.record.handles;
+        memcpy(new.handles, made.handles, sizeof(new.handles));
+        if (r == 0)
+            r = estate_keep(estate, &new);
+    }
+    buffer_deinit(&line);
+    if (r < 0)
+        log_error("out of memory: the segments are not kept");
+    return r;
+}
+
+/* Gives back what gather only lent. */
+static void scatter(struct estate *estate)
+{
+    estate->listening = (struct listening){.socket = -1, .lock = -1};
+    estate_deinit(estate);
+}
+
+static void serve_link(struct keeping *keeping);
+
+static int start_keeper(struct keeping *keeping, struct link *link, int end)
+{
+    struct estate estate;
+    int r;
+
+    if (program_start(&keeping->broker->loop, PROGRAM_SUCCESSOR, end,
+                      &keeping->child, on_child_end) < 0)
+        return -1;
+    keeping->has_child = true;
+    r = gather(keeping, &estate);
+    if (r == 0)
+        r = estate_send(&estate, link);
+    scatter(&estate);
+    return r;
+}
+
+static void respawn(struct keeping *keeping)
+{
+    struct link *link;
+    int ends[2];
+    int r;
+
+    if (keeping->has_child)
+        return; /* the last one has not gone yet */
+    if (handoff_pair(ends) < 0)
+        return;
+    link = link_new(ends[0]);
+    keeping->child.data = keeping;
+    r = link ? start_keeper(keeping, link, ends[1]) : -1;
+    handoff_close(ends[1]);
+    if (r < 0) {
+        link_close(link);
+        return;
+    }
+    link_close(keeping->link);
+    keeping->link = link;
+    keeping->is_alone = false;
+    uv_timer_stop(&keeping->respawn);
+    serve_link(keeping);
+    log_info("a new keeper keeps %llu segments",
+             (unsigned long long)registry_segments(&keeping->broker->registry));
+}
+
+static void on_respawn(uv_timer_t *timer)
+{
+    /* A service manager takes the whole service down and up again. */
+    if (!service_is_managed())
+        respawn(timer->data);
+}
+
+/* ---- records from the keeper ---- */
+
+static void on_record(struct link *link, const struct record *record,
+                      const char *line, size_t size)
+{
+    struct keeping *keeping = link->data;
+
+    switch (record->kind) {
+    case RECORD_LISTEN:
+    case RECORD_KEEP:
+        estate_take(&keeping->given, link, record, line, size);
+        break;
+    case RECORD_READY:
+        keeping->given.next = record->next;
+        keeping->is_given = true;
+        break;
+    case RECORD_PING:
+        keeping_tell(keeping, RECORD_PONG);
+        break;
+    case RECORD_RELOAD:
+        reload_start(keeping->broker);
+        break;
+    case RECORD_STOP:
+        broker_stop(keeping->broker);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_end(struct link *link)
+{
+    lose_keeper(link->data);
+}
+
+static void serve_link(struct keeping *keeping)
+{
+    struct record ready = {.kind = RECORD_READY,
+                           .next = keeping->broker->registry.next_segment,
+                           .process = host_process()};
+
+    keeping->link->data = keeping;
+    keeping->link->on_record = on_record;
+    keeping->link->on_end = on_end;
+    link_start(keeping->link, &keeping->broker->loop);
+    tell_record(keeping, &ready, NULL);
+}
+
+/* ---- begin and end ---- */
+
+int keeping_init(struct keeping *keeping, struct broker *broker, int connection)
+{
+    *keeping = (struct keeping){.broker = broker, .link = link_new(connection)};
+    estate_init(&keeping->given);
+    if (!keeping->link) {
+        handoff_close(connection);
+        return -1;
+    }
+    keeping->link->data = keeping;
+    keeping->link->on_record = on_record;
+    if (link_read_until(keeping->link, &keeping->is_given) == 0)
+        return 0;
+    /* What came is all that is left of it. */
+    log_error("the keeper died while it gave everything back: %u segments "
+              "came",
+              estate_count(&keeping->given));
+    if (keeping->given.listening.socket >= 0)
+        return 0;
+    link_close(keeping->link);
+    return -1;
+}
+
+static void on_grace(uv_timer_t *timer)
+{
+    struct keeping *keeping = timer->data;
+
+    registry_end_grace(&keeping->broker->registry);
+    broker_end_turn(keeping->broker);
+}
+
+void keeping_restore(struct keeping *keeping)
+{
+    struct broker *broker = keeping->broker;
+    struct registry *registry = &broker->registry;
+    struct estate_item *item, *next;
+
+    uv_timer_init(&broker->loop, &keeping->respawn);
+    uv_timer_init(&broker->loop, &keeping->grace);
+    keeping->respawn.data = keeping->grace.data = keeping;
+    registry->keeper = (struct registry_keeper){keep, forget, keeping};
+    HASH_ITER (hh, keeping->given.items, item, next) {
+        if (restore_entry(registry, item) == 0)
+            keeping->restored++;
+        else
+            forget_id(keeping, item->id);
+        estate_forget(&keeping->given, item->id);
+    }
+    registry_sort(registry);
+    if (keeping->given.next > registry->next_segment)
+        registry->next_segment = keeping->given.next;
+    if (keeping->restored == 0)
+        return;
+    log_info("%u segments are back; their names wait %llu ms for who held "
+             "them",
+             keeping->restored, (unsigned long long)broker->config->grace);
+    uv_timer_start(&keeping->grace, on_grace, broker->config->grace, 0);
+}
+
+void keeping_start(struct keeping *keeping)
+{
+    serve_link(keeping);
+    if (!keeping->is_given)
+        lose_keeper(keeping);
+}
+
+void keeping_rescue(struct keeping *keeping)
+{
+    struct estate_pack pack;
+    struct estate estate;
+
+    if (!service_is_managed())
+        return;
+    /* Its end may be here, and not looked at yet. */
+    if (!link_drain(keeping->link))
+        return;
+    if (gather(keeping, &estate) == 0 && estate_pack(&estate, &pack) == 0) {
+        if (service_store(&pack) == 0)
+            log_info("the keeper is dead: %u segments are with the service "
+                     "manager",
+                     estate_count(&estate));
+        estate_pack_close(&pack);
+    }
+    scatter(&estate);
+}
+
+void keeping_close(struct keeping *keeping)
+{
+    keeping->link = link_close(keeping->link);
+    uv_close((uv_handle_t *)&keeping->respawn, NULL);
+    uv_close((uv_handle_t *)&keeping->grace, NULL);
+    /* A keeper that is this process's child outlives it. */
+    if (keeping->has_child)
+        uv_close((uv_handle_t *)&keeping->child, NULL);
+}
+
+void keeping_deinit(struct keeping *keeping)
+{
+    estate_deinit(&keeping->given);
+}

@@ -1,0 +1,72 @@
+/*
+ * The connection between keeper and broker, either end: records both ways,
+ * handles along with them.
+ */
+#ifndef SEGBROKER_LINK_H
+#define SEGBROKER_LINK_H
+
+#include "frame.h"
+#include "protocol.h"
+#include "record.h"
+
+#include <stdbool.h>
+#include <uv.h>
+
+enum {
+    LINK_E_GONE = -1, /* the other side has died, or ended it */
+    LINK_E_LATE = -2  /* it did not move for LINK_PATIENCE_MS */
+};
+
+/* How long the other side, which has nothing else to do, may take to read. */
+enum { LINK_PATIENCE_MS = 5000 };
+
+struct link {
+    uv_poll_t poll;
+    int connection;
+    struct frame_reader reader;
+    struct buffer out; /* the record that is being sent */
+    /* Called for each record; the line is what it was read from. */
+    void (*on_record)(struct link *link, const struct record *record,
+                      const char *line, size_t size);
+    /* Called once, when the other side is gone and all it sent was read. */
+    void (*on_end)(struct link *link);
+    void *data;
+    bool started;
+    bool ended;
+    char input[PROTOCOL_LINE_MAX];
+};
+
+/* A link over a connection, which becomes its own. It does nothing by itself
+ * before link_start. NULL when memory is short. */
+struct link *link_new(int connection);
+
+/* Serves it from the loop. */
+void link_start(struct link *link, uv_loop_t *loop);
+
+/* Reads and serves, without the loop, until `done` or the end. 0 or an
+ * outcome above. */
+int link_read_until(struct link *link, const bool *done);
+
+/* Reads what the other side left. Whether it has ended; on_end is not
+ * called. */
+bool link_drain(struct link *link);
+
+/* Sends one record and waits until it is in the kernel's hands: from then on
+ * it survives this process. 0 or an outcome above. */
+int link_send(struct link *link, const struct record *record,
+              const frame_handle *handles);
+
+/* The same for a line that is there already. */
+int link_send_line(struct link *link, const char *line, size_t size,
+                   const frame_handle *handles, unsigned count);
+
+/* Takes the handles of the record being served, which become the caller's. 0,
+ * or negative when some are missing (then none is taken). */
+int link_claim(struct link *link, const struct record *record,
+               frame_handle handles[RECORD_HANDLES_MAX]);
+
+/* Closes and frees it; with the loop's help where it was started. NULL is
+ * fine. Returns NULL. */
+struct link *link_close(struct link *link);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * The listening socket itself, which outlives brokers: it is the keeper's.
+ *
+ * A lock beside the socket (PATH.lock) tells a living service from a socket
+ * that a dead one left. A socket of the service manager has no lock, and is
+ * not ours to take away.
+ */
+#ifndef SEGBROKER_LISTENING_H
+#define SEGBROKER_LISTENING_H
+
+#include <stdint.h>
+
+struct listening {
+    char path[108];
+    char lock_path[108 + 8];
+    int lock; /* -1: none */
+    int socket;
+    uint64_t socket_inode; /* of the path, to know it again */
+};
+
+/* Binds, and makes the socket's folder when it is missing. 0, or negative
+ * with the reason in the log. */
+int listening_open(struct listening *listening, const char *path);
+
+/* Takes over one that is open already; `lock` -1 when it has none. `path` NULL
+ * asks the socket. 0, or negative when it is no listening socket. */
+int listening_adopt(struct listening *listening, int socket, int lock,
+                    const char *path);
+
+/* Closes it. */
+void listening_close(struct listening *listening);
+
+/* Takes socket and lock away, where they are still ours, and closes them. */
+void listening_remove(struct listening *listening);
+
+#endif

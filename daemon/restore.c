@@ -1,0 +1,155 @@
+#include "restore.h"
+
+#include "log.h"
+#include "share.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- entry to record ---- */
+
+static void write_principal(const struct principal *principal, char *text,
+                            size_t size)
+{
+    if (principal->kind == PRINCIPAL_EVERYONE)
+        snprintf(text, size, "everyone");
+    else
+        snprintf(text, size, "%s:%u",
+                 principal->kind == PRINCIPAL_USER ? "user" : "group",
+                 principal->id);
+}
+
+static void write_share(const struct access_share *share,
+                        struct restore_record *made)
+{
+    struct message_share *written = &made->record.segment.share;
+    unsigned used = 0;
+
+    written->read_count = share->read_count;
+    written->write_count = share->write_count;
+    for (unsigned i = 0; i < share->read_count; i++) {
+        write_principal(&share->read[i], made->texts[used],
+                        sizeof(made->texts[0]));
+        written->read[i] = made->texts[used++];
+    }
+    for (unsigned i = 0; i < share->write_count; i++) {
+        write_principal(&share->write[i], made->texts[used],
+                        sizeof(made->texts[0]));
+        written->write[i] = made->texts[used++];
+    }
+}
+
+void restore_write(const struct entry *entry, struct restore_record *made)
+{
+    const struct identity *owner = &entry->owner->identity;
+    struct record_segment *segment = &made->record.segment;
+
+    made->record.kind = RECORD_KEEP;
+    made->record.handles = segment_parts(entry->memory, made->handles);
+    segment->segment = entry->id;
+    segment->name = entry_name(entry);
+    segment->found = entry->is_found;
+    segment->user = owner->user;
+    segment->size = entry->size;
+    segment->mapped_size = entry->mapped_size;
+    segment->created_at = entry->created_at;
+    segment->commit = entry->commit;
+    segment->persist = entry->persist;
+    segment->groups = owner->groups;
+    segment->group_count = owner->group_count;
+    write_share(&entry->share, made);
+}
+
+/* ---- record to entry ---- */
+
+static int find_owner(struct registry *registry, const struct record *record,
+                      struct caller **owner)
+{
+    struct identity identity = {.user = (uint32_t)record->segment.user,
+                                .group_count = record->segment.group_count};
+
+    identity.groups =
+        malloc((identity.group_count + 1) * sizeof(identity.groups[0]));
+    if (!identity.groups)
+        return -1;
+    for (size_t i = 0; i < identity.group_count; i++)
+        identity.groups[i] = record_group(record, i);
+    return callers_get(registry->callers, &identity, owner);
+}
+
+static void charge(const struct caller *owner, struct registry_new *new)
+{
+    quota_charge_again(owner->scope, CONFIG_SEGMENTS, 1, &new->segments_charge);
+    quota_charge_again(owner->scope, CONFIG_BYTES, new->mapped_size,
+                       &new->bytes_charge);
+}
+
+static int add(struct registry *registry, const struct record *record,
+               struct segment *memory, struct caller *owner)
+{
+    const struct record_segment *segment = &record->segment;
+    struct registry_new new = {.id = segment->segment,
+                               .name = segment->name,
+                               .removed = !segment->found,
+                               .memory = memory,
+                               .size = segment->size,
+                               .mapped_size = segment->mapped_size,
+                               .created_at = segment->created_at,
+                               .commit = segment->commit,
+                               .persist = segment->persist,
+                               .owner = owner};
+    struct access_share share = {0};
+    const char *culprit;
+    struct entry *entry;
+
+    if (share_resolve(&segment->share, &share_numbers_only, &share, &culprit) !=
+        0)
+        return -1;
+    charge(owner, &new);
+    if (registry_add(registry, &new, &entry) == 0) {
+        entry->share = share;
+        registry_entry_restored(entry);
+        return 0;
+    }
+    quota_undo(&new.segments_charge);
+    quota_undo(&new.bytes_charge);
+    share_deinit(&share);
+    return -1;
+}
+
+static int restore(struct registry *registry, const struct record *record,
+                   struct segment *memory)
+{
+    struct caller *owner;
+    int r;
+
+    if (find_owner(registry, record, &owner) < 0)
+        return -1;
+    r = add(registry, record, memory, owner);
+    callers_unref(registry->callers, owner);
+    return r;
+}
+
+int restore_entry(struct registry *registry, struct estate_item *item)
+{
+    struct segment *memory = NULL;
+    struct record record;
+    int r = record_decode(item->line, item->size - 1, &record);
+
+    if (r == 0) {
+        r = segment_adopt(item->handles, item->count,
+                          record.segment.mapped_size, &memory);
+        item->count = 0;
+        if (r == 0)
+            r = restore(registry, &record, memory);
+        if (r != 0)
+            segment_free(memory);
+        record_deinit(&record);
+    }
+    if (r != 0)
+        log_error("segment %llu is lost: it cannot be made again from what "
+                  "the keeper kept",
+                  (unsigned long long)item->id);
+    return r == 0 ? 0 : -1;
+}

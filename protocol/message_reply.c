@@ -1,0 +1,220 @@
+/*
+ * Reading replies: what a client gets to see of them.
+ */
+#include "json.h"
+#include "message.h"
+
+#include <string.h>
+
+static void read_detail(const cJSON *tree, struct message_reply *reply)
+{
+    const cJSON *detail = json_member(tree, "detail");
+    struct message_budget *b = &reply->detail;
+
+    reply->has_detail = detail &&
+                        json_get_string(detail, "section", &b->section) == 0 &&
+                        json_get_string(detail, "budget", &b->budget) == 0 &&
+                        json_get_integer(detail, "used", &b->used) == 0 &&
+                        json_get_integer(detail, "limit", &b->limit) == 0 &&
+                        json_get_integer(detail, "asked", &b->asked) == 0;
+}
+
+static int read_error(const cJSON *tree, struct message_reply *reply)
+{
+    const char *name;
+
+    if (json_get_string(tree, "error", &name) < 0)
+        return -1;
+    if (message_error_parse(name, &reply->error) < 0)
+        reply->error = PROTOCOL_INTERNAL;
+    if (json_get_string(tree, "message", &reply->text) < 0)
+        reply->text = "";
+    read_detail(tree, reply);
+    return 0;
+}
+
+int message_reply_decode(const char *line, size_t size,
+                         struct message_reply *reply)
+{
+    const char *problem;
+    cJSON *tree = json_parse(line, size, &problem);
+
+    *reply = (struct message_reply){.document = tree};
+    if (!tree)
+        return problem ? MESSAGE_MALFORMED : MESSAGE_E_NOMEM;
+    reply->has_id = json_get_integer(tree, "id", &reply->id) == 0;
+    if (json_get_bool(tree, "ok", &reply->ok) == 0 &&
+        (reply->ok ? reply->has_id : read_error(tree, reply) == 0))
+        return 0;
+    message_reply_deinit(reply);
+    return MESSAGE_MALFORMED;
+}
+
+void message_reply_deinit(struct message_reply *reply)
+{
+    cJSON_Delete(reply->document);
+    reply->document = NULL;
+}
+
+static int outcome(int failed)
+{
+    return failed ? MESSAGE_MALFORMED : 0;
+}
+
+int message_reply_welcome(const struct message_reply *reply,
+                          struct message_welcome *welcome)
+{
+    const cJSON *tree = reply->document;
+    const cJSON *features = json_member(tree, "features");
+
+    *welcome = (struct message_welcome){0};
+    if (!features || !cJSON_IsArray(features))
+        return MESSAGE_MALFORMED;
+    welcome->feature_count = (unsigned)cJSON_GetArraySize(features);
+    return outcome(
+        json_get_integer(tree, "version", &welcome->version) < 0 ||
+        json_get_string(tree, "server", &welcome->server) < 0 ||
+        json_get_string(tree, "you", &welcome->you) < 0 ||
+        json_get_bool(tree, "administrator", &welcome->administrator) < 0);
+}
+
+const char *message_reply_feature(const struct message_reply *reply,
+                                  unsigned index)
+{
+    const cJSON *item = cJSON_GetArrayItem(
+        json_member(reply->document, "features"), (int)index);
+
+    return item && cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+int message_reply_grant(const struct message_reply *reply,
+                        struct message_grant *grant)
+{
+    const cJSON *tree = reply->document;
+    const cJSON *handles = json_member(tree, "handles");
+    const char *access;
+
+    grant->memory = MESSAGE_NONE;
+    if (json_get_integer(tree, "grant", &grant->grant) < 0 ||
+        json_get_integer(tree, "segment", &grant->segment) < 0 ||
+        json_get_bool(tree, "created", &grant->created) < 0 ||
+        json_get_integer(tree, "size", &grant->size) < 0 ||
+        json_get_integer(tree, "mapped_size", &grant->mapped_size) < 0 ||
+        json_get_string(tree, "access", &access) < 0 ||
+        (handles && json_get_integer(handles, "memory", &grant->memory) < 0))
+        return MESSAGE_MALFORMED;
+    return outcome(message_access_parse(access, &grant->access) < 0);
+}
+
+static int read_may(const cJSON *object, struct message_segment *segment)
+{
+    const char *may;
+
+    if (json_get_string(object, "may", &may) < 0)
+        return -1;
+    segment->may_write = strcmp(may, "rw") == 0;
+    segment->may_read = segment->may_write || strcmp(may, "ro") == 0;
+    return segment->may_read || strcmp(may, "none") == 0 ? 0 : -1;
+}
+
+static int read_segment(const cJSON *object, struct message_segment *segment)
+{
+    const char *state;
+
+    if (json_get_string(object, "name", &segment->name) < 0)
+        segment->name = NULL;
+    if (json_get_integer(object, "segment", &segment->segment) < 0 ||
+        json_get_string(object, "owner", &segment->owner) < 0 ||
+        json_get_integer(object, "size", &segment->size) < 0 ||
+        json_get_integer(object, "mapped_size", &segment->mapped_size) < 0 ||
+        json_get_string(object, "state", &state) < 0 ||
+        read_may(object, segment) < 0 ||
+        json_get_bool(object, "commit", &segment->commit) < 0 ||
+        json_get_bool(object, "persist", &segment->persist) < 0 ||
+        json_get_integer(object, "grants", &segment->grants) < 0 ||
+        json_get_integer(object, "created_at", &segment->created_at) < 0)
+        return MESSAGE_MALFORMED;
+    return outcome(message_state_parse(state, &segment->state) < 0);
+}
+
+int message_reply_stat(const struct message_reply *reply,
+                       struct message_segment *segment)
+{
+    return read_segment(json_member(reply->document, "segment"), segment);
+}
+
+/* The array, or object, that a listing's rows are in. */
+static const cJSON *rows_of(const struct message_reply *reply)
+{
+    static const char *const keys[] = {"segments", "usage", "clients", "stats"};
+    const cJSON *rows = NULL;
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && !rows; i++)
+        rows = json_member(reply->document, keys[i]);
+    return rows;
+}
+
+unsigned message_reply_rows(const struct message_reply *reply)
+{
+    return (unsigned)cJSON_GetArraySize(rows_of(reply));
+}
+
+static const cJSON *row(const struct message_reply *reply, unsigned index)
+{
+    return cJSON_GetArrayItem(rows_of(reply), (int)index);
+}
+
+int message_reply_segment(const struct message_reply *reply, unsigned index,
+                          struct message_segment *segment)
+{
+    return read_segment(row(reply, index), segment);
+}
+
+int message_reply_budget(const struct message_reply *reply, unsigned index,
+                         struct message_budget *budget)
+{
+    const cJSON *object = row(reply, index);
+
+    budget->limit = MESSAGE_NONE;
+    budget->asked = 0;
+    return outcome(json_get_string(object, "section", &budget->section) < 0 ||
+                   json_get_string(object, "budget", &budget->budget) < 0 ||
+                   json_get_integer(object, "used", &budget->used) < 0 ||
+                   (json_member(object, "limit") &&
+                    json_get_integer(object, "limit", &budget->limit) < 0));
+}
+
+int message_reply_client(const struct message_reply *reply, unsigned index,
+                         struct message_client *client)
+{
+    const cJSON *object = row(reply, index);
+
+    if (json_get_string(object, "name", &client->name) < 0)
+        client->name = NULL;
+    return outcome(
+        json_get_integer(object, "client", &client->client) < 0 ||
+        json_get_integer(object, "pid", &client->pid) < 0 ||
+        json_get_string(object, "user", &client->user) < 0 ||
+        json_get_integer(object, "grants", &client->grants) < 0 ||
+        json_get_integer(object, "requests", &client->requests) < 0 ||
+        json_get_integer(object, "connected_at", &client->connected_at) < 0);
+}
+
+int message_reply_counter(const struct message_reply *reply, unsigned index,
+                          struct message_counter *counter)
+{
+    const cJSON *item = row(reply, index);
+
+    if (!item || !item->string ||
+        json_integer_of(item, 0, PROTOCOL_INTEGER_MAX, &counter->value) < 0)
+        return MESSAGE_MALFORMED;
+    counter->name = item->string;
+    return 0;
+}
+
+uint64_t message_reply_next(const struct message_reply *reply)
+{
+    uint64_t next = 0;
+
+    return json_get_integer(reply->document, "next", &next) == 0 ? next : 0;
+}

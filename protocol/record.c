@@ -1,0 +1,204 @@
+#include "record.h"
+
+#include "json.h"
+#include "writer.h"
+
+static const char *const KINDS[RECORD_KINDS] = {
+    [RECORD_LISTEN] = "listen",   [RECORD_KEEP] = "keep",
+    [RECORD_FORGET] = "forget",   [RECORD_READY] = "ready",
+    [RECORD_PING] = "ping",       [RECORD_PONG] = "pong",
+    [RECORD_RELOAD] = "reload",   [RECORD_STOP] = "stop",
+    [RECORD_RESTART] = "restart", [RECORD_END] = "end"};
+
+/* Room that the groups leave for all that comes with them in a line: a name
+ * of nothing but escapes, and two full share lists. */
+enum {
+    LINE_RESERVE =
+        6 * PROTOCOL_NAME_MAX +
+        2 * PROTOCOL_SHARE_MAX * (int)sizeof("\"group:4294967295\",") + 1024,
+    GROUPS_MAX = (PROTOCOL_LINE_MAX - LINE_RESERVE) / (int)sizeof("4294967295")
+};
+
+/* ---- writing ---- */
+
+static void write_groups(struct writer *w, const struct record_segment *segment)
+{
+    size_t count =
+        segment->group_count < GROUPS_MAX ? segment->group_count : GROUPS_MAX;
+
+    put_key(w, "groups");
+    open_brace(w, '[');
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            put_byte(w, ',');
+        put_integer(w, segment->groups[i]);
+    }
+    close_brace(w, ']');
+}
+
+static void write_segment(struct writer *w,
+                          const struct record_segment *segment)
+{
+    field_string(w, "name", segment->name);
+    field_bool(w, "found", segment->found);
+    field_integer(w, "user", segment->user);
+    field_integer(w, "size", segment->size);
+    field_integer(w, "mapped_size", segment->mapped_size);
+    field_integer(w, "created_at", segment->created_at);
+    field_bool(w, "commit", segment->commit);
+    field_bool(w, "persist", segment->persist);
+    field_strings(w, "read", segment->share.read, segment->share.read_count);
+    field_strings(w, "write", segment->share.write, segment->share.write_count);
+    write_groups(w, segment);
+}
+
+int record_write(struct buffer *out, const struct record *record)
+{
+    struct writer w = begin(out);
+
+    open_brace(&w, '{');
+    field_string(&w, "record", KINDS[record->kind]);
+    field_integer(&w, "handles", record->handles);
+    if (record->kind == RECORD_KEEP || record->kind == RECORD_FORGET)
+        field_integer(&w, "segment", record->segment.segment);
+    if (record->kind == RECORD_KEEP)
+        write_segment(&w, &record->segment);
+    if (record->kind == RECORD_LISTEN)
+        field_string(&w, "path", record->path);
+    if (record->kind == RECORD_READY) {
+        field_integer(&w, "next", record->next);
+        field_integer(&w, "process", record->process);
+    }
+    return end_line(&w);
+}
+
+/* ---- reading ---- */
+
+static int read_list(const cJSON *tree, const char *key, const char **list,
+                     unsigned *count)
+{
+    const cJSON *array = json_member(tree, key);
+    const cJSON *item;
+
+    *count = 0;
+    if (!cJSON_IsArray(array) || cJSON_GetArraySize(array) > PROTOCOL_SHARE_MAX)
+        return -1;
+    cJSON_ArrayForEach (item, array) {
+        if (!cJSON_IsString(item))
+            return -1;
+        list[(*count)++] = item->valuestring;
+    }
+    return 0;
+}
+
+static int read_groups(const cJSON *tree, struct record_segment *segment)
+{
+    const cJSON *array = json_member(tree, "groups");
+    const cJSON *item;
+    uint64_t group;
+
+    segment->groups = NULL;
+    segment->group_count = 0;
+    if (!cJSON_IsArray(array))
+        return -1;
+    cJSON_ArrayForEach (item, array) {
+        if (json_integer_of(item, 0, UINT32_MAX, &group) < 0)
+            return -1;
+        segment->group_count++;
+    }
+    return 0;
+}
+
+static int read_segment(const cJSON *tree, struct record_segment *segment)
+{
+    if (json_get_string(tree, "name", &segment->name) < 0)
+        segment->name = NULL;
+    if (json_get_bool(tree, "found", &segment->found) < 0 ||
+        json_get_integer(tree, "user", &segment->user) < 0 ||
+        json_get_integer(tree, "size", &segment->size) < 0 ||
+        json_get_integer(tree, "mapped_size", &segment->mapped_size) < 0 ||
+        json_get_integer(tree, "created_at", &segment->created_at) < 0 ||
+        json_get_bool(tree, "commit", &segment->commit) < 0 ||
+        json_get_bool(tree, "persist", &segment->persist) < 0)
+        return -1;
+    if (segment->user > UINT32_MAX || (segment->found && !segment->name) ||
+        (segment->name &&
+         message_name_problem(segment->name, strlen(segment->name))))
+        return -1;
+    if (read_list(tree, "read", segment->share.read,
+                  &segment->share.read_count) < 0 ||
+        read_list(tree, "write", segment->share.write,
+                  &segment->share.write_count) < 0)
+        return -1;
+    return read_groups(tree, segment);
+}
+
+static int read_kind(const cJSON *tree, enum record_kind *kind)
+{
+    const char *word;
+
+    if (json_get_string(tree, "record", &word) < 0)
+        return -1;
+    for (int i = 0; i < RECORD_KINDS; i++) {
+        if (strcmp(word, KINDS[i]) != 0)
+            continue;
+        *kind = (enum record_kind)i;
+        return 0;
+    }
+    return -1;
+}
+
+static int read_body(const cJSON *tree, struct record *record)
+{
+    struct record_segment *segment = &record->segment;
+
+    switch (record->kind) {
+    case RECORD_LISTEN:
+        return json_get_string(tree, "path", &record->path);
+    case RECORD_KEEP:
+        return json_get_integer(tree, "segment", &segment->segment) < 0
+                   ? -1
+                   : read_segment(tree, segment);
+    case RECORD_FORGET:
+        return json_get_integer(tree, "segment", &segment->segment);
+    case RECORD_READY:
+        return json_get_integer(tree, "next", &record->next) < 0
+                   ? -1
+                   : json_get_integer(tree, "process", &record->process);
+    default:
+        return 0;
+    }
+}
+
+int record_decode(const char *line, size_t size, struct record *record)
+{
+    const char *problem;
+    cJSON *tree = json_parse(line, size, &problem);
+    uint64_t handles;
+
+    if (!tree)
+        return problem ? MESSAGE_MALFORMED : MESSAGE_E_NOMEM;
+    record->document = tree;
+    if (read_kind(tree, &record->kind) == 0 &&
+        json_integer_of(json_member(tree, "handles"), 0, RECORD_HANDLES_MAX,
+                        &handles) == 0 &&
+        read_body(tree, record) == 0) {
+        record->handles = (unsigned)handles;
+        return 0;
+    }
+    record_deinit(record);
+    return MESSAGE_MALFORMED;
+}
+
+void record_deinit(struct record *record)
+{
+    cJSON_Delete(record->document);
+    record->document = NULL;
+}
+
+uint32_t record_group(const struct record *record, size_t index)
+{
+    const cJSON *array = json_member(record->document, "groups");
+
+    return (uint32_t)cJSON_GetArrayItem(array, (int)index)->valuedouble;
+}

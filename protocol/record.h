@@ -1,0 +1,76 @@
+/*
+ * What the keeper and the broker tell each other: one JSON line a record, in
+ * the framing of the public protocol, handles along with their record's line.
+ *
+ *   broker to keeper    keep, forget, ready, pong, restart, end
+ *   keeper to broker    listen, keep, ready, ping, reload, stop
+ *
+ * Both are the same program, so nothing here is of use to anybody else; still
+ * every line is checked.
+ */
+#ifndef SEGBROKER_RECORD_H
+#define SEGBROKER_RECORD_H
+
+#include "buffer.h"
+#include "message.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum record_kind {
+    RECORD_LISTEN,  /* a listening socket and, but under a service manager, its
+                       lock: the handles */
+    RECORD_KEEP,    /* a segment, new or changed; with handles when new */
+    RECORD_FORGET,  /* a segment is no more */
+    RECORD_READY,   /* from the keeper: that is all. From the broker: it
+                       serves */
+    RECORD_PING,    /* is the broker's loop alive? */
+    RECORD_PONG,    /* it is */
+    RECORD_RELOAD,  /* read the configuration anew */
+    RECORD_STOP,    /* end; what is kept stays */
+    RECORD_RESTART, /* replace both by the program now on disk */
+    RECORD_END,     /* the broker ends because a client asked for it */
+    RECORD_KINDS
+};
+
+/* Handles that one record may have. */
+enum { RECORD_HANDLES_MAX = 2 };
+
+/* A segment as it must come back. */
+struct record_segment {
+    uint64_t segment; /* its id */
+    const char *name; /* NULL: it never had one */
+    bool found;       /* by that name */
+    uint64_t user;    /* the owner's number */
+    uint64_t size;
+    uint64_t mapped_size;
+    uint64_t created_at; /* seconds since 1970 UTC */
+    bool commit;
+    bool persist;
+    struct message_share share; /* by number: "user:1000" */
+    const uint32_t *groups;     /* the owner's, when written */
+    size_t group_count;         /* as many as a line has room for */
+};
+
+struct record {
+    enum record_kind kind;
+    unsigned handles;
+    struct record_segment segment; /* keep; forget has the id alone */
+    uint64_t next;                 /* ready: the next segment's id */
+    uint64_t process;              /* ready: the sender */
+    const char *path;              /* listen: the socket's */
+    void *document;
+};
+
+/* Writes one. 0 or the buffer's error. */
+int record_write(struct buffer *out, const struct record *record);
+
+/* 0, and record_deinit must follow; MESSAGE_MALFORMED or MESSAGE_E_NOMEM. */
+int record_decode(const char *line, size_t size, struct record *record);
+void record_deinit(struct record *record);
+
+/* Group `index` of the owner of a record that was read. */
+uint32_t record_group(const struct record *record, size_t index);
+
+#endif
