@@ -102,9 +102,10 @@ static int start(struct broker *broker)
 /* Closes every handle and lets slow work come to its end. */
 static void drain(struct broker *broker)
 {
+    /* First: that clients lose their connections must not end a name. */
+    keeping_close(&broker->keeping);
     listener_close(&broker->listener);
     peers_close(broker);
-    keeping_close(&broker->keeping);
     for (int i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&broker->signals[i], NULL);
     /* libuv puts the deadly defaults back; a second SIGTERM is common. */

@@ -309,6 +309,7 @@ void keeping_rescue(struct keeping *keeping)
 
 void keeping_close(struct keeping *keeping)
 {
+    keeping->broker->registry.keeper = (struct registry_keeper){0};
     keeping->link = link_close(keeping->link);
     uv_close((uv_handle_t *)&keeping->respawn, NULL);
     uv_close((uv_handle_t *)&keeping->grace, NULL);

@@ -79,8 +79,6 @@ void registry_deinit(struct registry *registry)
 {
     struct entry *entry, *next;
 
-    /* Whoever keeps them decides what becomes of them. */
-    registry->keeper = (struct registry_keeper){0};
     HASH_CLEAR(by_name, registry->by_name);
     HASH_ITER (by_id, registry->by_id, entry, next)
         entry_free(registry, entry);

@@ -69,7 +69,8 @@ struct holder {
 
 struct registry;
 
-/* What the keeper is told, before the client is. */
+/* What the keeper is told, before the client is. Without functions nobody is:
+ * at the end, when it is the keeper that decides what becomes of all. */
 struct registry_keeper {
     void (*keep)(void *data, struct entry *entry);
     void (*forget)(void *data, const struct entry *entry);
@@ -78,7 +79,7 @@ struct registry_keeper {
 
 struct registry {
     struct callers *callers;
-    struct registry_keeper keeper; /* without functions: nobody keeps */
+    struct registry_keeper keeper;
     struct entry *by_id;           /* iterates in the order of ids */
     struct entry *by_name;
     struct grant *grants;

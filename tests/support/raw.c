@@ -390,6 +390,20 @@ int raw_open_segment(struct raw *raw, struct message_grant *grant,
     return fd;
 }
 
+void raw_reclaim(struct raw *raw, uint64_t segment, const char *access, int fd,
+                 struct message_grant *grant)
+{
+    char line[200];
+    int size = snprintf(line, sizeof(line),
+                        "{\"id\":1,\"op\":\"reclaim\",\"segment\":%ju,"
+                        "\"access\":\"%s\",\"handles\":{\"memory\":0}}\n",
+                        (uintmax_t)segment, access);
+    REQUIRE(raw_send_with(raw, line, (size_t)size, &fd, 1));
+    raw_reply(raw);
+    if (raw->reply.ok)
+        REQUIRE_INT(message_reply_grant(&raw->reply, grant), 0);
+}
+
 void raw_release(struct raw *raw, uint64_t grant)
 {
     raw_ask(raw, "{'id':8,'op':'release','grant':%ju}", (uintmax_t)grant);

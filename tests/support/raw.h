@@ -103,6 +103,9 @@ int raw_open_segment(struct raw *raw, struct message_grant *grant,
                      const char *members, ...)
     __attribute__((format(printf, 3, 4)));
 void raw_release(struct raw *raw, uint64_t grant);
+/* Shows a handle to a segment; the outcome is raw_outcome's. */
+void raw_reclaim(struct raw *raw, uint64_t segment, const char *access, int fd,
+                 struct message_grant *grant);
 /* The amount used of a budget in the caller's usage. A section of NULL means
  * the caller's own, which is not "total" nor a group. */
 uint64_t raw_used(struct raw *raw, const char *section, const char *budget);
