@@ -39,6 +39,7 @@ unsigned output_pool_left(const struct output_pool *pool)
 
 void output_batch_deinit(struct output_batch *batch)
 {
+    output_batch_clear(batch);
     buffer_deinit(&batch->lines);
 }
 
@@ -57,14 +58,15 @@ bool output_batch_is_full(const struct output_batch *batch)
 
 unsigned output_batch_attach(struct output_batch *batch, struct lent *handle)
 {
-    batch->handles[batch->count] = handle;
+    batch->handles[batch->count] = lent_ref(handle);
     return batch->count++;
 }
 
 void output_batch_clear(struct output_batch *batch)
 {
     buffer_truncate(&batch->lines, 0);
-    batch->count = 0;
+    while (batch->count > 0)
+        lent_unref(batch->handles[--batch->count]);
 }
 
 static void count_unread(struct output *output,

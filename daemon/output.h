@@ -39,7 +39,7 @@ struct output_pool {
 
 struct output_batch {
     struct buffer lines;
-    struct lent *handles[PROTOCOL_HANDLES_MAX]; /* the lender's */
+    struct lent *handles[PROTOCOL_HANDLES_MAX];
     unsigned count;
     const struct output_pool *pool;
 };
@@ -65,8 +65,7 @@ bool output_batch_is_empty(const struct output_batch *batch);
 /* No further reply may be added before it was sent. */
 bool output_batch_is_full(const struct output_batch *batch);
 void output_batch_clear(struct output_batch *batch);
-/* Adds a handle and gives its index for the line. There must be room, and
- * somebody must have the handle until the batch was sent. */
+/* Borrows a handle and gives its index for the line. There must be room. */
 unsigned output_batch_attach(struct output_batch *batch, struct lent *handle);
 
 /* Where output goes to. */

@@ -181,10 +181,19 @@ void registry_entry_remove(struct registry *registry, struct entry *entry)
         begin_dying(registry, entry);
 }
 
+/* Whether somebody may still come back: who has nothing of it cannot. */
+static bool is_awaited(struct entry *entry)
+{
+    if (!entry->is_awaited)
+        return false;
+    segment_forget_handles(entry->memory);
+    return segment_use(entry->memory) != SEGMENT_FREE;
+}
+
 /* What becomes of an entry that nobody has a grant to. */
 static void let_go(struct registry *registry, struct entry *entry)
 {
-    if (!entry->is_awaited && !(entry->persist && entry->is_found))
+    if (!(entry->persist && entry->is_found) && !is_awaited(entry))
         registry_entry_remove(registry, entry);
 }
 

@@ -70,9 +70,13 @@ void test_broker_await(struct test_broker *broker)
 void test_broker_run(struct test_broker *broker)
 {
     const struct test_broker_options *options = &broker->options;
-    const char *argv[] = {test_broker_program(), "--config",
-                          broker->config,        "--runtime-dir",
-                          broker->runtime,       NULL};
+    const char *argv[] = {
+        test_broker_program(), "--config", broker->config, "--runtime-dir",
+        broker->runtime,       NULL,       NULL,           NULL};
+    if (options->never_pauses) {
+        argv[5] = "--restart-pause";
+        argv[6] = "0";
+    }
     struct test_spawn spawn = {.argv = argv,
                                .environment = options->environment,
                                .output = broker->log,

@@ -21,6 +21,7 @@ struct test_broker_options {
     uint64_t descriptors;           /* RLIMIT_NOFILE; 0: as it is */
     bool own_users;                 /* in a user namespace with uid 0 alone */
     bool journal;                   /* as under systemd's journal */
+    bool never_pauses;              /* between brokers that die */
     const char *const *environment; /* see test_spawn */
 };
 

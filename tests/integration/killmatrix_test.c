@@ -1,0 +1,570 @@
+/*
+ * The kill matrix: broker, keeper and clients die before and after each of
+ * their system calls, while eight clients work. Whatever a client was told
+ * must be true afterwards, whoever died.
+ */
+#include "tests/support/broker.h"
+#include "tests/support/raw.h"
+#include "tests/support/suite.h"
+#include "tests/support/tracer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+    CLIENTS = 8,
+    HELD_MAX = 24, /* segments that a client has at a time */
+    ANSWER_MS = 20000,
+    SMALL = 4096,
+    LARGE = 256 * 1024, /* committed by a worker thread */
+    STEPS_MAX = 400
+};
+
+static const char config[] = "[broker]\n"
+                             "grace = 2s\n"
+                             "[default]\n"
+                             "connections = unlimited\n"
+                             "bytes = 1GiB\n";
+
+static struct test_broker broker;
+
+/* ---- a client that remembers what it was told ---- */
+
+enum fate { HELD, RELEASED, REMOVED };
+
+struct held {
+    uint64_t id;
+    uint64_t grant;
+    char name[40]; /* "": it has none */
+    unsigned seed;
+    int fd;
+    bool persist;
+    bool removed;
+    size_t size;
+};
+
+struct worker {
+    int connection;
+    unsigned number; /* of the client */
+    unsigned names;  /* given so far; none is used twice */
+    uint64_t last_id;
+    unsigned random;
+    struct held held[HELD_MAX];
+    int count;
+    char gone[40]; /* the name that was removed last */
+    char line[PROTOCOL_LINE_MAX + 1];
+    struct message_reply reply;
+    bool has_reply;
+};
+
+/* What was being asked when the connection ended is unknown. */
+enum { ANSWERED = 0, LOST = -1 };
+
+static unsigned draw(struct worker *worker, unsigned below)
+{
+    worker->random = worker->random * 1103515245 + 12345;
+    return (worker->random >> 8) % below;
+}
+
+static void drop_reply(struct worker *worker)
+{
+    if (worker->has_reply)
+        message_reply_deinit(&worker->reply);
+    worker->has_reply = false;
+}
+
+static int send_line(struct worker *worker, const char *line, int fd)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec data = {.iov_base = (void *)line, .iov_len = strlen(line)};
+    struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1};
+    if (fd >= 0) {
+        header.msg_control = control.bytes;
+        header.msg_controllen = sizeof(control.bytes);
+        control.align.cmsg_level = SOL_SOCKET;
+        control.align.cmsg_type = SCM_RIGHTS;
+        control.align.cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+    }
+    ssize_t sent = sendmsg(worker->connection, &header, MSG_NOSIGNAL);
+    return sent == (ssize_t)strlen(line) ? ANSWERED : LOST;
+}
+
+static int take_descriptor(struct msghdr *header)
+{
+    struct cmsghdr *c = CMSG_FIRSTHDR(header);
+    int fd = -1;
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+        memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+    return fd;
+}
+
+/* One line, one request at a time. A call that hangs fails the test. */
+static int read_line(struct worker *worker, int *fd)
+{
+    size_t size = 0;
+    *fd = -1;
+    while (size == 0 || worker->line[size - 1] != '\n') {
+        union {
+            struct cmsghdr align;
+            char bytes[CMSG_SPACE(sizeof(int))];
+        } control;
+        struct pollfd wait = {.fd = worker->connection, .events = POLLIN};
+        struct iovec data = {.iov_base = worker->line + size,
+                             .iov_len = sizeof(worker->line) - size};
+        struct msghdr header = {.msg_iov = &data,
+                                .msg_iovlen = 1,
+                                .msg_control = control.bytes,
+                                .msg_controllen = sizeof(control.bytes)};
+        if (poll(&wait, 1, ANSWER_MS) != 1)
+            FAIL("client %u: no answer, and no end either", worker->number);
+        ssize_t n = recvmsg(worker->connection, &header, MSG_CMSG_CLOEXEC);
+        int came = n > 0 ? take_descriptor(&header) : -1;
+        if (came >= 0)
+            *fd = came;
+        if (n <= 0) {
+            if (*fd >= 0)
+                close(*fd);
+            return LOST;
+        }
+        size += (size_t)n;
+    }
+    worker->line[size - 1] = '\0';
+    return ANSWERED;
+}
+
+static int ask(struct worker *worker, int *came, int with, const char *format,
+               ...) __attribute__((format(printf, 4, 5)));
+
+/* Asks and waits for the answer. `came` takes its descriptor. */
+static int ask(struct worker *worker, int *came, int with, const char *format,
+               ...)
+{
+    char body[1024];
+    char line[1200];
+    int fd;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(body, sizeof(body), format, arguments);
+    va_end(arguments);
+    snprintf(line, sizeof(line), "{\"id\":%ju,%s}\n",
+             (uintmax_t)++worker->last_id, body);
+    drop_reply(worker);
+    if (send_line(worker, line, with) != ANSWERED ||
+        read_line(worker, &fd) != ANSWERED)
+        return LOST;
+    REQUIRE_INT(message_reply_decode(worker->line, strlen(worker->line),
+                                     &worker->reply),
+                0);
+    worker->has_reply = true;
+    REQUIRE_INT(worker->reply.id, worker->last_id);
+    if (came)
+        *came = fd;
+    else if (fd >= 0)
+        close(fd);
+    return ANSWERED;
+}
+
+/* ---- content ---- */
+
+static void fill(const struct held *held)
+{
+    for (size_t at = 0; at < held->size; at += SMALL) {
+        unsigned value = held->seed + (unsigned)at;
+        REQUIRE(pwrite(held->fd, &value, sizeof(value), (off_t)at) ==
+                sizeof(value));
+    }
+}
+
+static void expect_filled(const struct held *held, int fd)
+{
+    for (size_t at = 0; at < held->size; at += SMALL) {
+        unsigned value = 0;
+        REQUIRE(pread(fd, &value, sizeof(value), (off_t)at) == sizeof(value));
+        REQUIRE_INT(value, held->seed + (unsigned)at);
+    }
+}
+
+static bool is_same(int one, int other)
+{
+    struct stat a, b;
+    return fstat(one, &a) == 0 && fstat(other, &b) == 0 &&
+           a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* ---- after the connection was lost ---- */
+
+static void connect_again(struct worker *worker)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (worker->connection >= 0)
+        close(worker->connection);
+    REQUIRE(strlen(broker.socket) < sizeof(address.sun_path));
+    memcpy(address.sun_path, broker.socket, strlen(broker.socket) + 1);
+    worker->connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(worker->connection >= 0);
+    REQUIRE(connect(worker->connection, (struct sockaddr *)&address,
+                    sizeof(address)) == 0);
+}
+
+/* The segment is there, is the same, and is ours again. */
+static int reclaim(struct worker *worker, struct held *held)
+{
+    struct message_grant grant;
+    if (ask(worker, NULL, held->fd,
+            "\"op\":\"reclaim\",\"segment\":%ju,\"access\":\"rw\","
+            "\"handles\":{\"memory\":0}",
+            (uintmax_t)held->id) != ANSWERED)
+        return LOST;
+    if (!worker->reply.ok)
+        FAIL("client %u: segment %ju is lost: %s", worker->number,
+             (uintmax_t)held->id, worker->line);
+    REQUIRE_INT(message_reply_grant(&worker->reply, &grant), 0);
+    REQUIRE_INT(grant.mapped_size, held->size);
+    held->grant = grant.grant;
+    expect_filled(held, held->fd);
+    return ANSWERED;
+}
+
+/* Its name leads to it, and to nothing else. */
+static int expect_name(struct worker *worker, const struct held *held)
+{
+    struct message_grant grant;
+    int fd;
+    if (!held->name[0])
+        return ANSWERED;
+    if (ask(worker, &fd, -1, "\"op\":\"open\",\"name\":\"%s\"", held->name) !=
+        ANSWERED)
+        return LOST;
+    if (held->removed) {
+        if (worker->reply.ok)
+            FAIL("client %u: %s is back: %s", worker->number, held->name,
+                 worker->line);
+        return ANSWERED;
+    }
+    if (!worker->reply.ok)
+        FAIL("client %u: the name %s is lost: %s", worker->number, held->name,
+             worker->line);
+    REQUIRE_INT(message_reply_grant(&worker->reply, &grant), 0);
+    REQUIRE_INT(grant.segment, held->id);
+    REQUIRE(is_same(fd, held->fd));
+    expect_filled(held, fd);
+    close(fd);
+    return ask(worker, NULL, -1, "\"op\":\"release\",\"grant\":%ju",
+               (uintmax_t)grant.grant);
+}
+
+static int expect_gone(struct worker *worker)
+{
+    if (!worker->gone[0])
+        return ANSWERED;
+    if (ask(worker, NULL, -1, "\"op\":\"stat\",\"name\":\"%s\"",
+            worker->gone) != ANSWERED)
+        return LOST;
+    if (worker->reply.ok)
+        FAIL("client %u: %s is back: %s", worker->number, worker->gone,
+             worker->line);
+    return ANSWERED;
+}
+
+static int recover(struct worker *worker)
+{
+    connect_again(worker);
+    if (ask(worker, NULL, -1, "\"op\":\"hello\",\"version\":1") != ANSWERED)
+        return LOST;
+    REQUIRE(worker->reply.ok);
+    for (int i = 0; i < worker->count; i++) {
+        if (reclaim(worker, &worker->held[i]) != ANSWERED)
+            return LOST;
+    }
+    for (int i = 0; i < worker->count; i++) {
+        if (expect_name(worker, &worker->held[i]) != ANSWERED)
+            return LOST;
+    }
+    return expect_gone(worker);
+}
+
+/* ---- what it does all the time ---- */
+
+static int create(struct worker *worker)
+{
+    struct held made = {.fd = -1, .size = SMALL};
+    char name[80] = "";
+    struct message_grant grant;
+    if (worker->count == HELD_MAX)
+        return ANSWERED;
+    if (draw(worker, 6) == 0)
+        made.size = LARGE;
+    if (draw(worker, 4) != 0)
+        snprintf(made.name, sizeof(made.name), "%s%u.%u",
+                 draw(worker, 2) ? "global/" : "", worker->number,
+                 ++worker->names);
+    if (made.name[0])
+        snprintf(name, sizeof(name), ",\"name\":\"%s\"", made.name);
+    made.seed = draw(worker, 1 << 20) * 16;
+    made.persist = made.name[0] && draw(worker, 4) == 0;
+    if (ask(worker, &made.fd, -1,
+            "\"op\":\"create\",\"size\":%zu,\"if_exists\":\"fail\","
+            "\"persist\":%s%s",
+            made.size, made.persist ? "true" : "false", name) != ANSWERED)
+        return LOST;
+    if (!worker->reply.ok)
+        FAIL("client %u: %s", worker->number, worker->line);
+    REQUIRE_INT(message_reply_grant(&worker->reply, &grant), 0);
+    REQUIRE(made.fd >= 0);
+    for (int i = 0; i < worker->count; i++)
+        REQUIRE(worker->held[i].id != grant.segment);
+    made.id = grant.segment;
+    made.grant = grant.grant;
+    fill(&made);
+    worker->held[worker->count++] = made;
+    return ANSWERED;
+}
+
+static void forget(struct worker *worker, int index)
+{
+    close(worker->held[index].fd);
+    worker->held[index] = worker->held[--worker->count];
+}
+
+/* From the moment that it is asked for nobody knows, until it was answered. */
+static int give_back(struct worker *worker, int index)
+{
+    struct held held = worker->held[index];
+    if (held.persist && !held.removed)
+        return ANSWERED; /* its name must go first */
+    forget(worker, index);
+    worker->gone[0] = '\0';
+    if (ask(worker, NULL, -1, "\"op\":\"release\",\"grant\":%ju",
+            (uintmax_t)held.grant) != ANSWERED)
+        return LOST;
+    REQUIRE(worker->reply.ok);
+    snprintf(worker->gone, sizeof(worker->gone), "%s", held.name);
+    return ANSWERED;
+}
+
+static int take_name_away(struct worker *worker, int index)
+{
+    struct held *held = &worker->held[index];
+    if (!held->name[0] || held->removed)
+        return ANSWERED;
+    if (ask(worker, NULL, -1, "\"op\":\"remove\",\"segment\":%ju",
+            (uintmax_t)held->id) != ANSWERED) {
+        /* The name may be there or not: it is nothing to rely on. */
+        held->name[0] = '\0';
+        held->removed = true;
+        return LOST;
+    }
+    REQUIRE(worker->reply.ok);
+    held->removed = true;
+    return ANSWERED;
+}
+
+static int work_once(struct worker *worker)
+{
+    unsigned what = draw(worker, 10);
+    int index =
+        worker->count > 0 ? (int)draw(worker, (unsigned)worker->count) : 0;
+    if (what < 4 || worker->count == 0)
+        return create(worker);
+    if (what < 7)
+        return give_back(worker, index);
+    if (what < 8)
+        return take_name_away(worker, index);
+    if (what < 9)
+        return expect_name(worker, &worker->held[index]);
+    return ask(worker, NULL, -1, "\"op\":\"list\",\"limit\":10");
+}
+
+static void work(void *data)
+{
+    static struct worker worker;
+    const unsigned *number = data;
+    worker = (struct worker){
+        .connection = -1, .number = *number, .random = *number * 7919 + 1};
+    int r = LOST;
+    for (;;) {
+        r = r == LOST ? recover(&worker) : work_once(&worker);
+        if (getppid() == 1)
+            return;
+    }
+}
+
+/* ---- the matrix ---- */
+
+static test_pid clients[CLIENTS];
+static unsigned numbers[CLIENTS];
+
+static void start_client(int index)
+{
+    static unsigned last;
+    numbers[index] = ++last;
+    clients[index] = test_fork(work, &numbers[index]);
+}
+
+static void expect_clients_run(unsigned round)
+{
+    for (int i = 0; i < CLIENTS; i++) {
+        if (!test_runs(clients[i])) {
+            clients[i] = 0;
+            FAIL("round %u: a client found something wrong", round);
+        }
+    }
+}
+
+/* The pair that serves now; waits until both are there. */
+static void find_pair(bool keeper_died)
+{
+    if (keeper_died)
+        REQUIRE(TEST_UNTIL(20000,
+                           (broker.pid = test_child_of(broker.serving)) != 0));
+    else
+        REQUIRE(TEST_UNTIL(20000,
+                           (broker.serving = test_child_of(broker.pid)) != 0));
+}
+
+static void kill_broker(unsigned step)
+{
+    test_pid killed = broker.serving;
+    tracer_kill(killed, step, 5000);
+    REQUIRE(
+        TEST_UNTIL(20000, (broker.serving = test_child_of(broker.pid)) != 0 &&
+                              broker.serving != killed));
+    REQUIRE(raw_answers(broker.socket));
+}
+
+static void kill_keeper(unsigned step)
+{
+    test_pid killed = broker.pid;
+    tracer_kill(killed, step, 5000);
+    REQUIRE(
+        TEST_UNTIL(20000, (broker.pid = test_child_of(broker.serving)) != 0 &&
+                              broker.pid != killed));
+    REQUIRE(raw_answers(broker.socket));
+}
+
+static void kill_client(unsigned step)
+{
+    int index = (int)(step % CLIENTS);
+    tracer_kill(clients[index], step, 5000);
+    test_kill(clients[index]);
+    test_join(clients[index]);
+    start_client(index);
+}
+
+/* All that clients left behind: names that persist. */
+static void remove_all(struct raw *raw)
+{
+    struct message_segment row;
+    for (;;) {
+        const struct message_reply *list =
+            raw_ask(raw, "{'id':1,'op':'list','limit':1}");
+        if (message_reply_segment(list, 0, &row) != 0)
+            return;
+        raw_ask(raw, "{'id':1,'op':'remove','segment':%ju}",
+                (uintmax_t)row.segment);
+        test_pause();
+    }
+}
+
+static void expect_nothing_left(void)
+{
+    static const char *const budgets[] = {"bytes", "segments", "grants"};
+    struct raw raw;
+    raw_open(&raw, broker.socket);
+    remove_all(&raw);
+    for (int i = 0; i < 3; i++)
+        REQUIRE(TEST_UNTIL(20000, raw_used_by_all(&raw, budgets[i]) == 0));
+    raw_close(&raw);
+}
+
+static void run_matrix(void (*kill_one)(unsigned step), unsigned rounds,
+                       unsigned steps)
+{
+    unsigned random = 1;
+    SKIP_UNLESS(tracer_works(), "this system does not let processes be traced");
+    for (int i = 0; i < CLIENTS; i++)
+        start_client(i);
+    for (unsigned round = 0; round < rounds; round++) {
+        random = random * 1103515245 + 12345;
+        /* The first ones in order, then anywhere. */
+        kill_one(round < steps ? round + 1 : 1 + (random >> 8) % steps);
+        expect_clients_run(round);
+        test_pause();
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        test_kill(clients[i]);
+        test_join(clients[i]);
+    }
+    find_pair(kill_one == kill_keeper);
+    expect_nothing_left();
+}
+
+static unsigned rounds(void)
+{
+    const char *wanted = getenv("SEGBROKER_ROUNDS");
+    if (wanted)
+        return (unsigned)strtoul(wanted, NULL, 10);
+    return suite_quick() ? 40 : 500;
+}
+
+static void setup(void)
+{
+    struct test_broker_options options = {.config = config,
+                                          .never_pauses = true};
+    test_broker_start(&broker, &options);
+}
+
+START_TEST(broker_dies_at_every_step)
+{
+    run_matrix(kill_broker, rounds(), STEPS_MAX);
+    test_broker_stop(&broker);
+}
+END_TEST
+
+START_TEST(client_dies_at_every_step)
+{
+    run_matrix(kill_client, rounds(), 100);
+    test_broker_stop(&broker);
+}
+END_TEST
+
+START_TEST(keeper_dies_at_every_step)
+{
+    run_matrix(kill_keeper, rounds(), 60);
+    /* The last keeper is nobody's child here. */
+    test_terminate(broker.pid);
+    REQUIRE(TEST_UNTIL(20000, test_process_descriptors(broker.pid) < 0));
+    REQUIRE_INT(test_folder_entries(broker.runtime), 0);
+    test_broker_forget(&broker);
+}
+END_TEST
+
+static Suite *killmatrix_suite(void)
+{
+    Suite *suite = suite_create("killmatrix");
+    TCase *tests = suite_case(suite, "killmatrix", 280);
+    tcase_add_checked_fixture(tests, setup, NULL);
+    tcase_add_test(tests, broker_dies_at_every_step);
+    tcase_add_test(tests, client_dies_at_every_step);
+    tcase_add_test(tests, keeper_dies_at_every_step);
+    return suite;
+}
+
+int main(void)
+{
+    return suite_main(killmatrix_suite());
+}
