@@ -37,9 +37,8 @@ struct keeper {
     const struct keeper_options *options;
     uv_loop_t loop;
     struct estate estate;
-    struct link *link; /* NULL: no broker */
-    uv_process_t child;
-    bool has_child; /* the broker is one, and has not been waited for */
+    struct link *link;           /* NULL: no broker */
+    struct program_child *child; /* the broker, when this keeper started it */
     bool serves;
     bool served_ever;
     bool pong;
@@ -54,8 +53,7 @@ struct keeper {
     uv_timer_t restart;
     uv_timer_t watch;
     uv_signal_t signals[SIGNAL_COUNT];
-    uv_process_t trial; /* of the program on disk */
-    bool trying;
+    struct program_child *trial; /* of the program on disk */
     bool done;
     int result;
 };
@@ -84,7 +82,7 @@ static void finish(struct keeper *keeper);
 static void stop_broker(struct keeper *keeper)
 {
     uv_timer_stop(&keeper->restart);
-    if (!keeper->link && !keeper->has_child) {
+    if (!keeper->link && !keeper->child) {
         finish(keeper);
     } else if (keeper->ending_at == 0) {
         keeper->ending_at = uv_now(&keeper->loop);
@@ -142,7 +140,7 @@ static void start_again(struct keeper *keeper)
 
 static void after_broker(struct keeper *keeper)
 {
-    if (keeper->link || keeper->has_child)
+    if (keeper->link || keeper->child)
         return; /* one half of the news is missing */
     keeper->ending_at = 0;
     if (keeper->plan == PLAN_GO_ON && !keeper->served_ever &&
@@ -171,14 +169,13 @@ static void on_link_end(struct link *link)
     after_broker(keeper);
 }
 
-static void on_child_end(uv_process_t *process, int64_t status, int signal)
+static void on_broker_end(void *data, int64_t status, int signal)
 {
-    struct keeper *keeper = process->data;
+    struct keeper *keeper = data;
 
-    keeper->has_child = false;
+    keeper->child = NULL;
     keeper->status = status;
     keeper->signal = signal;
-    uv_close((uv_handle_t *)process, NULL);
     after_broker(keeper);
 }
 
@@ -246,7 +243,6 @@ static void start_broker(struct keeper *keeper)
 
     uv_update_time(&keeper->loop);
     keeper->started_at = uv_now(&keeper->loop);
-    keeper->child.data = keeper;
     keeper->status = -1;
     keeper->signal = 0;
     if (handoff_pair(ends) < 0) {
@@ -254,16 +250,15 @@ static void start_broker(struct keeper *keeper)
         start_again(keeper);
         return;
     }
-    if (program_start(&keeper->loop, PROGRAM_BROKER, ends[1], &keeper->child,
-                      on_child_end) < 0) {
+    keeper->child = program_start(&keeper->loop, PROGRAM_BROKER, ends[1],
+                                  on_broker_end, keeper);
+    handoff_close(ends[1]);
+    if (!keeper->child) {
         handoff_close(ends[0]);
-        handoff_close(ends[1]);
         start_again(keeper);
         return;
     }
-    handoff_close(ends[1]);
-    keeper->has_child = true;
-    keeper->broker = (uint64_t)keeper->child.pid;
+    keeper->broker = program_process(keeper->child);
     watch_link(keeper, ends[0]);
     if (!keeper->link ||
         estate_send(&keeper->estate, keeper->link) == LINK_E_LATE)
@@ -308,12 +303,11 @@ static void on_watch(uv_timer_t *timer)
 
 /* ---- another program in this one's place ---- */
 
-static void on_trial(uv_process_t *process, int64_t status, int signal)
+static void on_trial(void *data, int64_t status, int signal)
 {
-    struct keeper *keeper = process->data;
+    struct keeper *keeper = data;
 
-    keeper->trying = false;
-    uv_close((uv_handle_t *)process, NULL);
+    keeper->trial = NULL;
     if (status != 0 || signal != 0) {
         log_error("the program on disk does not run (status %lld, signal %d): "
                   "this one goes on",
@@ -330,10 +324,8 @@ static void on_trial(uv_process_t *process, int64_t status, int signal)
 /* A program that cannot even start would take everything with it. */
 static void try_program(struct keeper *keeper)
 {
-    if (keeper->trying || keeper->plan != PLAN_GO_ON)
-        return;
-    keeper->trial.data = keeper;
-    keeper->trying = program_try(&keeper->loop, &keeper->trial, on_trial) == 0;
+    if (!keeper->trial && keeper->plan == PLAN_GO_ON)
+        keeper->trial = program_try(&keeper->loop, on_trial, keeper);
 }
 
 /* No broker runs. Returns when this goes on as it is. */
@@ -416,13 +408,6 @@ static void start_loop(struct keeper *keeper)
                    keeper->watchdog_ms / 4);
 }
 
-static void close_handle(uv_handle_t *handle, void *unused)
-{
-    (void)unused;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
-}
-
 static void serve(struct keeper *keeper)
 {
     while (!keeper->done) {
@@ -440,7 +425,12 @@ static int run(struct keeper *keeper)
     serve(keeper);
     /* libuv puts the deadly defaults back; a second SIGTERM is common. */
     keeper->link = link_close(keeper->link);
-    uv_walk(&keeper->loop, close_handle, NULL);
+    keeper->trial = program_leave(keeper->trial);
+    keeper->child = program_leave(keeper->child);
+    for (int i = 0; i < SIGNAL_COUNT; i++)
+        uv_close((uv_handle_t *)&keeper->signals[i], NULL);
+    uv_close((uv_handle_t *)&keeper->restart, NULL);
+    uv_close((uv_handle_t *)&keeper->watch, NULL);
     host_ignore_signals();
     uv_run(&keeper->loop, UV_RUN_DEFAULT);
     uv_loop_close(&keeper->loop);

@@ -68,14 +68,13 @@ void keeping_tell(struct keeping *keeping, enum record_kind kind)
 
 /* ---- a new keeper ---- */
 
-static void on_child_end(uv_process_t *process, int64_t status, int signal)
+static void on_keeper_end(void *data, int64_t status, int signal)
 {
-    struct keeping *keeping = process->data;
+    struct keeping *keeping = data;
 
     (void)status;
     (void)signal;
-    keeping->has_child = false;
-    uv_close((uv_handle_t *)process, NULL);
+    keeping->child = NULL;
 }
 
 /* All that a new keeper, or the manager's store, must have. */
@@ -127,10 +126,11 @@ static int start_keeper(struct keeping *keeping, struct link *link, int end)
     struct estate estate;
     int r;
 
-    if (program_start(&keeping->broker->loop, PROGRAM_SUCCESSOR, end,
-                      &keeping->child, on_child_end) < 0)
+    program_forget(keeping->child);
+    keeping->child = program_start(&keeping->broker->loop, PROGRAM_SUCCESSOR,
+                                   end, on_keeper_end, keeping);
+    if (!keeping->child)
         return -1;
-    keeping->has_child = true;
     r = gather(keeping, &estate);
     if (r == 0)
         r = estate_send(&estate, link);
@@ -144,12 +144,9 @@ static void respawn(struct keeping *keeping)
     int ends[2];
     int r;
 
-    if (keeping->has_child)
-        return; /* the last one has not gone yet */
     if (handoff_pair(ends) < 0)
         return;
     link = link_new(ends[0]);
-    keeping->child.data = keeping;
     r = link ? start_keeper(keeping, link, ends[1]) : -1;
     handoff_close(ends[1]);
     if (r < 0) {
@@ -314,8 +311,7 @@ void keeping_close(struct keeping *keeping)
     uv_close((uv_handle_t *)&keeping->respawn, NULL);
     uv_close((uv_handle_t *)&keeping->grace, NULL);
     /* A keeper that is this process's child outlives it. */
-    if (keeping->has_child)
-        uv_close((uv_handle_t *)&keeping->child, NULL);
+    keeping->child = program_leave(keeping->child);
 }
 
 void keeping_deinit(struct keeping *keeping)

@@ -10,6 +10,7 @@
 
 #include "estate.h"
 #include "link.h"
+#include "program.h"
 
 #include <stdbool.h>
 #include <uv.h>
@@ -22,8 +23,7 @@ struct keeping {
     struct estate given; /* by the keeper; its segments until restored */
     bool is_given;       /* all of it has come */
     bool is_alone;       /* the keeper has died */
-    bool has_child;      /* the keeper is this broker's child */
-    uv_process_t child;
+    struct program_child *child; /* the keeper, when this broker started it */
     uv_timer_t respawn;
     uv_timer_t grace;
     unsigned restored; /* segments */

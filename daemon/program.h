@@ -4,7 +4,7 @@
 #ifndef SEGBROKER_PROGRAM_H
 #define SEGBROKER_PROGRAM_H
 
-#include <stdbool.h>
+#include <stdint.h>
 #include <uv.h>
 
 /* Which part of the service this process is. */
@@ -23,17 +23,33 @@ enum { PROGRAM_LINK = 3 };
  */
 enum program_role program_init(int *argc, char **argv);
 
+/* A process that was started and has not ended. */
+struct program_child;
+
+/* How it ended; the child is no more. */
+typedef void (*program_end)(void *data, int64_t status, int signal);
+
 /*
  * Starts another process of this very program, also when another one is at
- * its path by now. `connection` becomes its PROGRAM_LINK. 0, or negative with
- * the reason in the log.
+ * its path by now. `connection` becomes its PROGRAM_LINK. NULL, with the
+ * reason in the log, when that fails.
  */
-int program_start(uv_loop_t *loop, enum program_role role, int connection,
-                  uv_process_t *process, uv_exit_cb on_exit);
+struct program_child *program_start(uv_loop_t *loop, enum program_role role,
+                                    int connection, program_end end,
+                                    void *data);
 
 /* Starts the program that is at the path now, to see whether it runs: it says
- * its version and must end with 0. */
-int program_try(uv_loop_t *loop, uv_process_t *process, uv_exit_cb on_exit);
+ * its version and must end with 0. NULL as above. */
+struct program_child *program_try(uv_loop_t *loop, program_end end, void *data);
+
+uint64_t program_process(const struct program_child *child);
+
+/* Nobody is told of its end any more. NULL is fine. Returns NULL. */
+struct program_child *program_forget(struct program_child *child);
+
+/* This process ends, and the child goes on alone: nobody is told of its end. NULL is fine. Returns NULL;
+ * libuv's callbacks must still run. */
+struct program_child *program_leave(struct program_child *child);
 
 /* Becomes the program that is at the path now. Returns only when that failed,
  * with the reason in the log. */

@@ -55,27 +55,75 @@ enum program_role program_init(int *argc, char **argv)
     return role;
 }
 
-static int start(uv_loop_t *loop, const uv_process_options_t *options,
-                 uv_process_t *process)
-{
-    int r = uv_spawn(loop, process, options);
+/* ---- children ---- */
 
-    if (r == 0)
-        return 0;
-    log_error("cannot start %s: %s", options->file, uv_strerror(r));
-    /* libuv made a handle of it all the same. */
-    uv_close((uv_handle_t *)process, NULL);
-    return -1;
+struct program_child {
+    uv_process_t process;
+    program_end end;
+    void *data;
+};
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
 }
 
-int program_start(uv_loop_t *loop, enum program_role role, int connection,
-                  uv_process_t *process, uv_exit_cb on_exit)
+static void on_child_exit(uv_process_t *process, int64_t status, int signal)
+{
+    struct program_child *child = process->data;
+
+    uv_close((uv_handle_t *)process, on_closed);
+    if (child->end)
+        child->end(child->data, status, signal);
+}
+
+struct program_child *program_forget(struct program_child *child)
+{
+    /* It must still be waited for. */
+    if (child)
+        child->end = NULL;
+    return NULL;
+}
+
+struct program_child *program_leave(struct program_child *child)
+{
+    if (child)
+        uv_close((uv_handle_t *)&child->process, on_closed);
+    return NULL;
+}
+
+uint64_t program_process(const struct program_child *child)
+{
+    return (uint64_t)child->process.pid;
+}
+
+static struct program_child *start(uv_loop_t *loop,
+                                   uv_process_options_t *options,
+                                   program_end end, void *data)
+{
+    struct program_child *child = calloc(1, sizeof(*child));
+    int r;
+
+    if (!child)
+        return NULL;
+    child->process.data = child;
+    child->end = end;
+    child->data = data;
+    options->exit_cb = on_child_exit;
+    r = uv_spawn(loop, &child->process, options);
+    if (r == 0)
+        return child;
+    log_error("cannot start %s: %s", options->file, uv_strerror(r));
+    return program_leave(child);
+}
+
+struct program_child *program_start(uv_loop_t *loop, enum program_role role,
+                                    int connection, program_end end, void *data)
 {
     char *all[ARGUMENTS_MAX + 3] = {path, (char *)ROLES[role]};
     uv_stdio_container_t streams[PROGRAM_LINK + 1];
     uv_process_options_t options = {.file = "/proc/self/exe",
                                     .args = all,
-                                    .exit_cb = on_exit,
                                     .stdio = streams,
                                     .stdio_count = PROGRAM_LINK + 1};
 
@@ -84,17 +132,16 @@ int program_start(uv_loop_t *loop, enum program_role role, int connection,
         streams[fd].flags = UV_INHERIT_FD;
         streams[fd].data.fd = fd == PROGRAM_LINK ? connection : fd;
     }
-    return start(loop, &options, process);
+    return start(loop, &options, end, data);
 }
 
-int program_try(uv_loop_t *loop, uv_process_t *process, uv_exit_cb on_exit)
+struct program_child *program_try(uv_loop_t *loop, program_end end, void *data)
 {
     char version[] = "--version";
     char *all[] = {path, version, NULL};
-    uv_process_options_t options = {
-        .file = path, .args = all, .exit_cb = on_exit};
+    uv_process_options_t options = {.file = path, .args = all};
 
-    return start(loop, &options, process);
+    return start(loop, &options, end, data);
 }
 
 void program_replace(void)

@@ -80,7 +80,7 @@ struct registry_keeper {
 struct registry {
     struct callers *callers;
     struct registry_keeper keeper;
-    struct entry *by_id;           /* iterates in the order of ids */
+    struct entry *by_id; /* iterates in the order of ids */
     struct entry *by_name;
     struct grant *grants;
     struct entry *dying;
