@@ -7,9 +7,8 @@
  * replies in as well, because a broker whose replies are not read reads no
  * requests.
  *
- * An event loop that waits on the socket would not learn of a reply that such
- * a thread has read for it. So whenever a call is due and nobody has been
- * told, a ping goes out: its reply makes the socket readable.
+ * An event loop would not learn of a reply that such a thread has read for it.
+ * So whenever a call is due, the client's watch is woken.
  */
 #include "internal.h"
 
@@ -25,9 +24,9 @@ enum { LOOSE_MAX = 64 };
 /* ---- requests out ---- */
 
 /* Writes a request behind the others. */
-static int queue(segb_client *client, struct message_request *request)
+static int queue_in(segb_client *client, struct buffer *out,
+                    struct message_request *request)
 {
-    struct buffer *out = &client->out;
     size_t before = out->size;
 
     request->id = client->last_id + 1;
@@ -41,6 +40,11 @@ static int queue(segb_client *client, struct message_request *request)
     }
     client->last_id++;
     return 0;
+}
+
+static int queue(segb_client *client, struct message_request *request)
+{
+    return queue_in(client, &client->out, request);
 }
 
 int call_queue_loose(segb_client *client, struct message_request *request)
@@ -60,9 +64,15 @@ static void flush(segb_client *client)
     int r = 0;
 
     while (out->size > 0 && !client->mute && r == 0) {
-        r = channel_send(client->channel, out->data, out->size, &sent);
-        if (r == 0)
+        if (client->has_handle)
+            r = channel_send_handle(client->channel, out->data, out->size,
+                                    client->handle, &sent);
+        else
+            r = channel_send(client->channel, out->data, out->size, &sent);
+        if (r == 0) {
             buffer_consume(out, sent);
+            client->has_handle = false;
+        }
     }
     /* A broker that hung up may have said why: the reader finds it, and the
      * end behind it. */
@@ -72,31 +82,67 @@ static void flush(segb_client *client)
         buffer_truncate(out, 0);
 }
 
-/* Makes the socket readable for an event loop that has calls due. */
-static void nudge(segb_client *client)
+/* Whether there is a connection, if only for the guard. */
+static bool is_connected(const segb_client *client)
 {
-    struct message_request ping = {.op = PROTOCOL_PING};
-
-    if (!client->due || client->nudge != 0 || client->ended)
-        return;
-    if (call_queue_loose(client, &ping) == 0)
-        client->nudge = ping.id;
-    flush(client);
+    return client->state == CLIENT_UP || client->state == CLIENT_RESTORING;
 }
 
 /* ---- replies in ---- */
 
-void call_end_all(segb_client *client, int code, const char *text)
+/* Calls that were to be sent with the next connection. */
+static void end_later(segb_client *client, int code)
+{
+    struct call *call;
+
+    while ((call = client->later) != NULL) {
+        DL_DELETE(client->later, call);
+        DL_APPEND(client->pending, call);
+        reply_finish(client, call, code, client->ending, NULL);
+    }
+}
+
+static void end_all(segb_client *client, int code, const char *text,
+                    enum client_state state)
 {
     struct call *call, *next;
 
-    if (client->ended)
+    if (client->state == CLIENT_DOWN)
         return;
-    client->ended = client->mute = true;
-    snprintf(client->ending, sizeof(client->ending), "%s", text);
-    channel_shutdown(client->channel);
+    if (is_connected(client)) {
+        client->mute = true;
+        snprintf(client->ending, sizeof(client->ending), "%s", text);
+        channel_shutdown(client->channel);
+        buffer_truncate(&client->out, 0);
+        client->has_handle = false;
+    }
+    client->state = state;
     DL_FOREACH_SAFE(client->pending, call, next)
     reply_finish(client, call, code, client->ending, NULL);
+    if (state == CLIENT_DOWN)
+        end_later(client, code);
+    if (client->watch)
+        watch_wake(client->watch);
+    thread_monitor_wake_all(client->monitor);
+}
+
+void call_end_all(segb_client *client, int code, const char *text)
+{
+    enum client_state state = CLIENT_DOWN;
+
+    /* Whatever the guard meets with, it tries again. */
+    if (client->state == CLIENT_RESTORING ||
+        (code == SEGB_E_GONE && client->patience >= 0))
+        state = CLIENT_AWAY;
+    if (is_connected(client))
+        end_all(client, code, text, state);
+    if (client->state == CLIENT_AWAY && guard_ensure(client) < 0)
+        client->state = CLIENT_DOWN;
+}
+
+void call_end_for_ever(segb_client *client, const char *text)
+{
+    end_all(client, SEGB_E_GONE, text, CLIENT_DOWN);
 }
 
 static void take_lines(segb_client *client)
@@ -105,10 +151,10 @@ static void take_lines(segb_client *client)
     size_t size;
     int r = FRAME_AGAIN;
 
-    while (!client->ended &&
+    while (is_connected(client) &&
            (r = frame_reader_next(&client->reader, &line, &size)) == FRAME_LINE)
         reply_take(client, line, size);
-    if (client->ended)
+    if (!is_connected(client))
         return;
     if (r == FRAME_E_TOO_LONG)
         call_end_all(client, SEGB_E_PROTOCOL,
@@ -131,8 +177,8 @@ static void take_message(segb_client *client, const struct channel_input *input)
         frame_reader_feed(&client->reader, input->bytes, input->size);
         take_lines(client);
     }
-    /* Handles that nobody will claim need not wait for segb_disconnect. */
-    if (client->ended)
+    /* Handles that nobody will claim need not wait. */
+    if (!is_connected(client))
         frame_reader_deinit(&client->reader);
 }
 
@@ -141,7 +187,7 @@ static void take(segb_client *client, int r, const struct channel_input *input)
 {
     if (r < 0)
         call_end_all(client, SEGB_E_GONE, "the broker closed the connection");
-    else if (r == 0 && !client->ended)
+    else if (r == 0 && is_connected(client))
         take_message(client, input);
     else if (r == 0)
         for (unsigned i = 0; i < input->count; i++)
@@ -154,10 +200,10 @@ void call_take_in(segb_client *client)
     int r = 0;
 
     /* Whoever reads is woken by the same bytes. */
-    if (client->reading)
+    if (client->reading || !is_connected(client))
         return;
     flush(client);
-    while (r == 0 && !client->ended) {
+    while (r == 0 && is_connected(client)) {
         r = channel_receive(client->channel, &input);
         take(client, r, &input);
     }
@@ -186,7 +232,8 @@ static void wait_reading(segb_client *client, uint64_t deadline, bool fresh)
     client->reading = false;
     take(client, r, &input);
     flush(client);
-    nudge(client);
+    if (client->due && client->watch)
+        watch_wake(client->watch);
     thread_monitor_wake_all(client->monitor);
 }
 
@@ -196,9 +243,11 @@ static void wait_writing(segb_client *client, uint64_t deadline)
 {
     int ready;
 
+    client->waiting++;
     client_unlock(client);
     ready = channel_wait(client->channel, true, deadline);
     client_lock(client);
+    client->waiting--;
     if ((ready & CHANNEL_READABLE) && client->reading)
         thread_monitor_wait(client->monitor, deadline);
     flush(client);
@@ -208,7 +257,9 @@ static void wait_writing(segb_client *client, uint64_t deadline)
  * timeout away, so that the channel's own does, which saves a system call. */
 static void wait_once(segb_client *client, uint64_t deadline, bool fresh)
 {
-    if (!client->reading)
+    if (!is_connected(client))
+        thread_monitor_wait(client->monitor, deadline);
+    else if (!client->reading)
         wait_reading(client, deadline, fresh);
     else if (client->out.size > 0)
         wait_writing(client, deadline);
@@ -219,6 +270,13 @@ static void wait_once(segb_client *client, uint64_t deadline, bool fresh)
 static bool is_late(uint64_t deadline)
 {
     return deadline != THREAD_NEVER && thread_clock() >= deadline;
+}
+
+/* Why a call cannot be made now. */
+static int no_connection(const segb_client *client)
+{
+    return error_set(SEGB_E_GONE, "the connection to the broker has ended: %s",
+                     client->ending);
 }
 
 static int too_late(const segb_client *client)
@@ -255,24 +313,52 @@ static void abandon(segb_client *client, struct call *call)
     client->loose++;
 }
 
+/* Waits for a connection that this call may use. */
+static int wait_connected(segb_client *client, struct call *call)
+{
+    uint64_t end = thread_clock() + (uint64_t)client->patience;
+
+    if (client->state == CLIENT_RESTORING && call->of_guard)
+        return 0;
+    if (end > call->deadline)
+        end = call->deadline;
+    while (client->state != CLIENT_UP) {
+        if (client->state == CLIENT_DOWN || call->of_guard || is_late(end))
+            return no_connection(client);
+        call->waited = true;
+        thread_monitor_wait(client->monitor, end);
+    }
+    return 0;
+}
+
+/* One request at a time waits to be sent, so that they have a bound. */
+static int wait_turn(segb_client *client, struct call *call)
+{
+    int r;
+
+    do {
+        r = wait_connected(client, call);
+        if (r == 0)
+            r = wait_sent(client, call->deadline, &call->waited);
+    } while (r == 0 && !call->of_guard && client->state != CLIENT_UP);
+    return r;
+}
+
 /* Sends the request. 0 and the call is pending, or done already. */
 static int start(segb_client *client, struct message_request *request,
                  struct call *call)
 {
-    int r;
+    int r = wait_turn(client, call);
 
-    call->deadline = deadline_of(client);
-    /* One request at a time waits to be sent, so that they have a bound. */
-    r = wait_sent(client, call->deadline, &call->waited);
     if (r < 0)
         return r;
-    if (client->ended)
-        return error_set(SEGB_E_GONE,
-                         "the connection to the broker has ended: %s",
-                         client->ending);
+    if (!is_connected(client))
+        return no_connection(client);
     r = queue(client, request);
     if (r < 0)
         return r;
+    client->has_handle = call->has_handle;
+    client->handle = call->handle;
     call->id = request->id;
     DL_APPEND(client->pending, call);
     r = wait_sent(client, call->deadline, &call->waited);
@@ -296,15 +382,52 @@ static int wait_done(segb_client *client, struct call *call)
     return 0;
 }
 
+/* Asks once. 0 when the call is done. */
+static int run_once(segb_client *client, struct message_request *request,
+                    struct call *call)
+{
+    int r = start(client, request, call);
+
+    return r == 0 ? wait_done(client, call) : r;
+}
+
+/* Whether it was lost with its connection, and may be asked again. */
+static bool is_lost(const segb_client *client, const struct call *call)
+{
+    return call->repeats && call->done && call->status == SEGB_E_GONE &&
+           client->state != CLIENT_DOWN;
+}
+
+int call_run_locked(segb_client *client, struct message_request *request,
+                    struct call *call)
+{
+    int r;
+
+    call->deadline = deadline_of(client);
+    r = run_once(client, request, call);
+    while (r == 0 && is_lost(client, call)) {
+        call->done = false;
+        r = run_once(client, request, call);
+    }
+    return r;
+}
+
+/* Requests that change nothing, or whose grant went with the connection. */
+static bool is_repeatable(enum protocol_op op)
+{
+    return op == PROTOCOL_OPEN || op == PROTOCOL_STAT || op == PROTOCOL_LIST ||
+           op == PROTOCOL_USAGE || op == PROTOCOL_PING ||
+           op == PROTOCOL_STATS || op == PROTOCOL_CLIENTS;
+}
+
 int call_run(segb_client *client, struct message_request *request,
              struct call *call)
 {
     int r;
 
     client_lock(client);
-    r = start(client, request, call);
-    if (r == 0)
-        r = wait_done(client, call);
+    call->repeats = is_repeatable(request->op);
+    r = call_run_locked(client, request, call);
     client_unlock(client);
     if (r == 0 && call->status < 0) {
         r = error_note(call->status, call->text);
@@ -332,30 +455,73 @@ int call_plain(segb_client *client, struct message_request *request)
     return r;
 }
 
+/* An event loop does not wait for the next connection, its request does. */
+static int start_later(segb_client *client, struct message_request *request,
+                       struct call *call)
+{
+    int r = queue_in(client, &client->out_later, request);
+
+    if (r < 0)
+        return r;
+    call->id = request->id;
+    DL_APPEND(client->later, call);
+    return 0;
+}
+
+void call_send_later(segb_client *client)
+{
+    struct call *call;
+
+    while ((call = client->later) != NULL) {
+        DL_DELETE(client->later, call);
+        DL_APPEND(client->pending, call);
+    }
+    if (buffer_add(&client->out, client->out_later.data,
+                   client->out_later.size) < 0)
+        call_end_all(client, SEGB_E_SYSTEM, "out of memory");
+    buffer_deinit(&client->out_later);
+    flush(client);
+}
+
 int call_begin(segb_client *client, struct message_request *request,
                struct call *call)
 {
     int r;
 
     client_lock(client);
-    r = start(client, request, call);
+    call->deadline = deadline_of(client);
+    if (client->state == CLIENT_AWAY || client->state == CLIENT_RESTORING)
+        r = start_later(client, request, call);
+    else
+        r = start(client, request, call);
     client_unlock(client);
     return r;
 }
 
-void call_release(segb_client *client, uint64_t grant)
+/* Whether the segment's grant can be given back: it went with its connection,
+ * and a new one is the guard's as long as that restores. */
+static bool has_grant(const segb_client *client, const segb_segment *segment)
 {
-    struct message_request request = {.op = PROTOCOL_RELEASE, .release = grant};
+    return segment->grant != 0 && is_connected(client) &&
+           segment->connection == client->connection;
+}
+
+void call_release(segb_client *client, const segb_segment *segment)
+{
+    struct message_request request = {.op = PROTOCOL_RELEASE,
+                                      .release = segment->grant};
     bool waited = false;
     uint64_t deadline = deadline_of(client);
 
-    if (wait_sent(client, deadline, &waited) < 0 || client->ended ||
-        call_queue_loose(client, &request) < 0)
+    if (!has_grant(client, segment) ||
+        wait_sent(client, deadline, &waited) < 0 ||
+        !has_grant(client, segment) || call_queue_loose(client, &request) < 0)
         return;
     wait_sent(client, deadline, &waited);
     /* Else replies that nobody reads would fill the socket, and the broker
      * cuts off who does not read. */
-    while (client->loose > LOOSE_MAX && !client->ended && !is_late(deadline))
+    while (client->loose > LOOSE_MAX && has_grant(client, segment) &&
+           !is_late(deadline))
         wait_once(client, deadline, false);
 }
 

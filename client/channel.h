@@ -44,6 +44,9 @@ struct channel_input {
 int channel_connect(const char *address, int timeout, channel *connected,
                     char **connected_to);
 
+/* The same for an address that served before. */
+int channel_connect_again(const char *address, int timeout, channel *connected);
+
 /* Takes CHANNEL_NONE too, and gives it. */
 channel channel_close(channel c);
 
@@ -52,6 +55,10 @@ void channel_shutdown(channel c);
 
 /* Sends what goes at once. 0 and how much, CHANNEL_AGAIN or CHANNEL_E_GONE. */
 int channel_send(channel c, const char *bytes, size_t size, size_t *sent);
+
+/* The same, with a handle on the first byte; it stays the caller's. */
+int channel_send_handle(channel c, const char *bytes, size_t size,
+                        frame_handle handle, size_t *sent);
 
 /* Receives one message that is here. 0, CHANNEL_AGAIN or CHANNEL_E_GONE. */
 int channel_receive(channel c, struct channel_input *input);
@@ -66,8 +73,8 @@ int channel_receive_wait(channel c, struct channel_input *input);
  */
 int channel_wait(channel c, bool writing, uint64_t deadline);
 
-/* What an event loop waits on. */
-int channel_descriptor(channel c);
+/* Waits until the other side, or this one, has ended it. */
+void channel_wait_end(channel c);
 
 /* ---- handles that came ---- */
 

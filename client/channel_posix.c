@@ -148,6 +148,11 @@ int channel_connect(const char *address, int timeout, channel *connected,
     return 0;
 }
 
+int channel_connect_again(const char *address, int timeout, channel *connected)
+{
+    return connect_to(address, timeout, connected);
+}
+
 channel channel_close(channel c)
 {
     if (c >= 0)
@@ -162,17 +167,48 @@ void channel_shutdown(channel c)
 
 /* ---- bytes ---- */
 
-int channel_send(channel c, const char *bytes, size_t size, size_t *sent)
+static int send_message(channel c, const struct msghdr *header, size_t *sent)
 {
     ssize_t n;
 
     do
-        n = send((int)c, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        n = sendmsg((int)c, header, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
+    /* Too many handles under way is a matter of time too. */
     if (n < 0)
-        return errno == EAGAIN ? CHANNEL_AGAIN : CHANNEL_E_GONE;
+        return errno == EAGAIN || errno == ETOOMANYREFS ? CHANNEL_AGAIN
+                                                        : CHANNEL_E_GONE;
     *sent = (size_t)n;
     return 0;
+}
+
+int channel_send(channel c, const char *bytes, size_t size, size_t *sent)
+{
+    struct iovec data = {.iov_base = (void *)bytes, .iov_len = size};
+    struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1};
+
+    return send_message(c, &header, sent);
+}
+
+int channel_send_handle(channel c, const char *bytes, size_t size,
+                        frame_handle handle, size_t *sent)
+{
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec data = {.iov_base = (void *)bytes, .iov_len = size};
+    struct msghdr header = {.msg_iov = &data,
+                            .msg_iovlen = 1,
+                            .msg_control = control.bytes,
+                            .msg_controllen = sizeof(control.bytes)};
+    int fd = (int)handle;
+
+    control.head.cmsg_level = SOL_SOCKET;
+    control.head.cmsg_type = SCM_RIGHTS;
+    control.head.cmsg_len = CMSG_LEN(sizeof(fd));
+    memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+    return send_message(c, &header, sent);
 }
 
 static void take_handles(struct msghdr *header, struct channel_input *input)
@@ -258,9 +294,13 @@ int channel_wait(channel c, bool writing, uint64_t deadline)
     return n > 0 ? ready : 0;
 }
 
-int channel_descriptor(channel c)
+void channel_wait_end(channel c)
 {
-    return (int)c;
+    /* Without asking for anything one is told of the end alone. */
+    struct pollfd wait = {.fd = (int)c};
+
+    while (poll(&wait, 1, -1) < 0 && errno == EINTR)
+        ;
 }
 
 /* ---- handles ---- */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_TIMEOUT_MS = 30000 };
+enum { DEFAULT_TIMEOUT_MS = 30000, DEFAULT_PATIENCE_MS = 5000 };
 
 /* Lines that wait to be sent: one request, and grants to be given back. */
 enum { OUT_MAX = 16 * PROTOCOL_LINE_MAX };
@@ -35,10 +35,13 @@ static void client_free(segb_client *client)
 {
     frame_reader_deinit(&client->reader);
     buffer_deinit(&client->out);
+    buffer_deinit(&client->out_later);
+    watch_free(client->watch);
     channel_close(client->channel);
     thread_monitor_free(client->monitor);
     free_features(client->features);
     free(client->socket);
+    free(client->name);
     free(client->server);
     free(client->you);
     free(client);
@@ -53,7 +56,7 @@ void client_unref(segb_client *client)
         client_free(client);
 }
 
-static segb_client *client_new(int timeout)
+static segb_client *client_new(int timeout, int patience)
 {
     segb_client *client = calloc(1, sizeof(*client));
 
@@ -66,9 +69,11 @@ static segb_client *client_new(int timeout)
     }
     client->channel = CHANNEL_NONE;
     client->timeout = timeout;
+    client->patience = patience ? patience : DEFAULT_PATIENCE_MS;
     client->references = 1;
     frame_reader_init(&client->reader, channel_close_handle);
     buffer_init(&client->out, OUT_MAX);
+    buffer_init(&client->out_later, OUT_MAX);
     return client;
 }
 
@@ -110,15 +115,27 @@ static int take_welcome(segb_client *client, const struct message_reply *reply)
     return 0;
 }
 
-static int say_hello(segb_client *client, const char *name)
+int client_say_hello(segb_client *client, struct call *call)
 {
     struct message_request request = {
         .op = PROTOCOL_HELLO,
-        .hello = {.version = PROTOCOL_VERSION,
-                  .client = name ? name : "libsegbroker/" SEGB_VERSION}};
-    struct call call = {0};
-    int r = call_run(client, &request, &call);
+        .hello = {.version = PROTOCOL_VERSION, .client = client->name}};
 
+    return call_run_locked(client, &request, call);
+}
+
+static int say_first_hello(segb_client *client)
+{
+    struct call call = {0};
+    int r;
+
+    client_lock(client);
+    r = client_say_hello(client, &call);
+    client_unlock(client);
+    if (r == 0 && call.status < 0) {
+        r = error_note(call.status, call.text);
+        call_deinit(&call);
+    }
     if (r < 0)
         return r;
     r = take_welcome(client, &call.reply);
@@ -132,6 +149,7 @@ int segb_connect(const segb_connect_options *options, segb_client **client)
 {
     segb_connect_options checked;
     segb_client *made;
+    int patience;
     int r = arguments_given("client", (const void *)client);
 
     if (r == 0)
@@ -140,14 +158,25 @@ int segb_connect(const segb_connect_options *options, segb_client **client)
         r = arguments_text("name", checked.name, PROTOCOL_CLIENT_MAX);
     if (r != 0)
         return r;
-    made = client_new(checked.timeout_ms ? checked.timeout_ms
-                                         : DEFAULT_TIMEOUT_MS);
-    if (!made)
+    made =
+        client_new(checked.timeout_ms ? checked.timeout_ms : DEFAULT_TIMEOUT_MS,
+                   checked.reconnect_ms);
+    if (made)
+        made->name =
+            strdup(checked.name ? checked.name : "libsegbroker/" SEGB_VERSION);
+    if (!made || !made->name) {
+        if (made)
+            client_free(made);
         return error_note(SEGB_E_SYSTEM, "out of memory");
+    }
+    /* What is not there at all is not waited for. */
+    patience = made->patience;
+    made->patience = -1;
     r = channel_connect(checked.socket, made->timeout, &made->channel,
                         &made->socket);
     if (r == 0)
-        r = say_hello(made, checked.name);
+        r = say_first_hello(made);
+    made->patience = patience;
     if (r < 0)
         client_free(made);
     else
@@ -157,12 +186,18 @@ int segb_connect(const segb_connect_options *options, segb_client **client)
 
 void segb_disconnect(segb_client *client)
 {
+    struct thread *guard;
+
     if (!client)
         return;
     client_lock(client);
-    call_end_all(client, SEGB_E_GONE, "this program has disconnected");
-    thread_monitor_wake_all(client->monitor);
+    call_end_for_ever(client, "this program has disconnected");
     call_tell(client);
+    guard = client->guard;
+    client->guard = NULL;
+    client_unlock(client);
+    thread_join(guard);
+    client_lock(client);
     /* Segments may keep the client a while; the connection need not wait. */
     if (!client->reading)
         client->channel = channel_close(client->channel);
@@ -185,9 +220,24 @@ int segb_client_broker(segb_client *client, segb_broker *broker)
     return 0;
 }
 
-int segb_client_fd(const segb_client *client)
+int segb_client_fd(segb_client *client)
 {
-    return client ? channel_descriptor(client->channel) : -1;
+    int fd = -1;
+
+    if (!client)
+        return -1;
+    client_lock(client);
+    if (!client->watch) {
+        client->watch = watch_new();
+        if (client->watch && client->state == CLIENT_UP)
+            watch_channel(client->watch, client->channel);
+        if (client->watch && (client->due || client->state == CLIENT_DOWN))
+            watch_wake(client->watch);
+    }
+    if (client->watch)
+        fd = watch_descriptor(client->watch);
+    client_unlock(client);
+    return fd;
 }
 
 int segb_client_dispatch(segb_client *client)
@@ -198,10 +248,12 @@ int segb_client_dispatch(segb_client *client)
         return r;
     client_lock(client);
     client->references++;
-    if (!client->ended)
-        call_take_in(client);
+    /* An end that is for ever stays to be seen. */
+    if (client->watch && client->state != CLIENT_DOWN)
+        watch_calm(client->watch);
+    call_take_in(client);
     call_tell(client);
-    if (client->ended)
+    if (client->state == CLIENT_DOWN)
         r = error_note(SEGB_E_GONE, client->ending);
     client_unref(client);
     return r;

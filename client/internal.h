@@ -3,8 +3,13 @@
  *
  * A call is pending from its request until its reply, or until its waiter
  * gives up; whatever comes for it then is thrown away, a grant given back.
- * Nothing here runs by itself: replies are taken in by threads that wait for
- * one, or by segb_client_dispatch.
+ * Replies are taken in by threads that wait for one, or by
+ * segb_client_dispatch.
+ *
+ * When the connection ends, all pending calls end with it. A thread of the
+ * client's own, the guard, makes the next connection and reclaims the grants
+ * of all segments; meanwhile calls wait. Each connection has a number, so that
+ * a segment knows for which one its grant is good.
  */
 #ifndef SEGBROKER_INTERNAL_H
 #define SEGBROKER_INTERNAL_H
@@ -15,16 +20,28 @@
 #include "message.h"
 #include "segbroker.h"
 #include "thread.h"
+#include "watch.h"
 
 #include <stdbool.h>
+
+enum client_state {
+    CLIENT_UP,
+    CLIENT_AWAY,      /* the connection was lost */
+    CLIENT_RESTORING, /* the guard has a new one, for itself yet */
+    CLIENT_DOWN       /* for ever */
+};
 
 struct call {
     struct call *prev;
     struct call *next;
     uint64_t id;
     uint64_t deadline;
-    bool waited;      /* to send its request */
-    bool grants;      /* its reply brings a segment */
+    bool waited;     /* to send its request */
+    bool grants;     /* its reply brings a segment */
+    bool of_guard;   /* goes through while the others wait */
+    bool repeats;    /* is asked again when its connection was lost */
+    bool has_handle; /* that goes along: */
+    frame_handle handle;
     int access;       /* asked for, SEGB_... */
     bool done;        /* what follows is filled */
     int status;       /* 0 or SEGB_E_... */
@@ -40,19 +57,30 @@ struct segb_client {
     channel channel;
     int timeout;         /* milliseconds; negative: none */
     unsigned references; /* the program, its segments, running dispatches */
+    enum client_state state;
+    unsigned connection; /* the number of the current one */
+    int patience;        /* ms that calls wait for a lost broker; negative:
+                            nobody reconnects */
+    struct thread *guard;
+    struct watch *watch; /* once an event loop has asked for it */
     bool reading;        /* a thread reads, and nobody else may */
+    unsigned waiting;    /* threads that wait on the channel to write */
     bool mute;           /* the broker takes no more requests */
-    bool ended;
-    char ending[512]; /* why */
+    char ending[512];    /* why the last connection has ended */
     struct frame_reader reader;
-    struct buffer out;    /* requests not sent yet */
+    struct buffer out;       /* requests not sent yet */
+    struct buffer out_later; /* those that wait for the next connection */
+    bool has_handle;         /* to send with the first byte of `out`: */
+    frame_handle handle;
     uint64_t last_id;     /* of the request written last */
     unsigned loose;       /* requests whose replies nobody waits for */
-    uint64_t nudge;       /* id of the ping that wakes an event loop, or 0 */
     struct call *pending; /* in the order of requests */
     struct call *due;     /* done, and not told yet */
+    struct call *later;   /* of out_later */
+    segb_segment *segments;
     /* What hello said; does not change. */
     char *socket;
+    char *name;
     char *server;
     char *you;
     char **features; /* ends with NULL */
@@ -61,7 +89,11 @@ struct segb_client {
 
 struct segb_segment {
     segb_client *client; /* holds a reference */
-    uint64_t grant;
+    struct segb_segment *prev;
+    struct segb_segment *next;
+    uint64_t grant;      /* 0: none any more */
+    unsigned connection; /* that the grant is good for */
+    bool reclaiming;     /* the guard looks at it */
     uint64_t id;
     size_t size;
     size_t mapped_size;
@@ -89,16 +121,26 @@ int call_plain(segb_client *client, struct message_request *request);
 int call_begin(segb_client *client, struct message_request *request,
                struct call *call);
 
-/* Gives a grant back, as far as the connection is there. */
-void call_release(segb_client *client, uint64_t grant);
+/* Gives a segment's grant back, if its connection is there; with the lock
+ * held. */
+void call_release(segb_client *client, const segb_segment *segment);
 
 /* Calls back for every call that is due. */
 void call_tell(segb_client *client);
 
 /* ---- calls, with the lock held ---- */
 
-/* Ends the connection: `text` says why, and whoever waits fails with `code`. */
+/* Sends what waited for this connection. */
+void call_send_later(segb_client *client);
+
+/* call_run for the guard. */
+int call_run_locked(segb_client *client, struct message_request *request,
+                    struct call *call);
+
+/* Ends the connection: `text` says why, and whoever waits fails with `code`.
+ * After SEGB_E_GONE the guard makes another one; `for_ever`: nobody does. */
 void call_end_all(segb_client *client, int code, const char *text);
+void call_end_for_ever(segb_client *client, const char *text);
 
 /* Takes in what is here, without waiting. */
 void call_take_in(segb_client *client);
@@ -116,7 +158,15 @@ void reply_finish(segb_client *client, struct call *call, int status,
  * `request->id` is set. 0, or SEGB_E_... with nothing written. */
 int call_queue_loose(segb_client *client, struct message_request *request);
 
+/* ---- the guard (guard.c), with the lock held ---- */
+
+/* Sees to it that a guard runs. Negative where none can. */
+int guard_ensure(segb_client *client);
+
 /* ---- clients and segments ---- */
+
+/* Says hello on a new connection. With the lock held. */
+int client_say_hello(segb_client *client, struct call *call);
 
 void client_lock(segb_client *client);
 void client_unlock(segb_client *client);

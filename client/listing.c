@@ -308,6 +308,13 @@ int segb_log_level(segb_client *client, const char *level)
     return call_plain(client, &request);
 }
 
+int segb_restart(segb_client *client)
+{
+    struct message_request request = {.op = PROTOCOL_RESTART};
+
+    return call_plain(client, &request);
+}
+
 int segb_shutdown(segb_client *client)
 {
     struct message_request request = {.op = PROTOCOL_SHUTDOWN};

@@ -56,11 +56,10 @@ static void take_loose(segb_client *client, const struct message_reply *reply)
         return;
     }
     client->loose--;
-    if (reply->id == client->nudge)
-        client->nudge = 0;
     if (!reply->ok || message_reply_grant(reply, &grant) != 0)
         return;
-    if (frame_reader_claim(&client->reader, grant.memory, &handle) == 0)
+    if (grant.memory != MESSAGE_NONE &&
+        frame_reader_claim(&client->reader, grant.memory, &handle) == 0)
         channel_close_handle(handle);
     give_back(client, grant.grant);
 }
@@ -118,6 +117,7 @@ static void take_grant(segb_client *client, struct call *call,
     frame_handle handle;
 
     if (message_reply_grant(reply, &grant) != 0 ||
+        grant.memory == MESSAGE_NONE ||
         access_of(grant.access) != call->access) {
         nonsense(client, "the broker's reply is not the grant asked for");
         return;

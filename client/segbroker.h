@@ -25,6 +25,14 @@
  * Threads: one client, and the segments of it, may be used from several
  * threads at once. A segment must not be closed while another thread uses it.
  * After fork the child must not use its parent's client; views stay usable.
+ *
+ * When the broker dies or is replaced the client connects again by itself, in
+ * a thread of its own, and reclaims the grants of all its segments. Handles
+ * and views are good all the time. A call that was under way then is made
+ * again when that is safe (open, stat, list, usage, ping, stats, peers); any
+ * other returns SEGB_E_GONE, and may have been carried out or not. Later calls
+ * wait for the new connection, at most reconnect_ms. A segment that the broker
+ * does not know any more stays usable, and nobody finds it by its name.
  */
 #ifndef SEGBROKER_H
 #define SEGBROKER_H
@@ -69,7 +77,7 @@ typedef struct segb_segment segb_segment;
 #define SEGB_E_SHUTTING_DOWN (-19)
 #define SEGB_E_INTERNAL (-20)
 #define SEGB_E_NO_BROKER (-64) /* nobody serves at that address */
-#define SEGB_E_GONE (-65)      /* the connection to the broker has ended */
+#define SEGB_E_GONE (-65)      /* the connection ended before the answer */
 #define SEGB_E_SYSTEM (-66)    /* a system call failed: see the detail */
 #define SEGB_E_PROTOCOL (-67)  /* the broker's answer makes no sense */
 
@@ -109,6 +117,10 @@ typedef struct segb_connect_options {
      * that comes too late grants is given back by itself, when a later call
      * or segb_client_dispatch reads it. */
     int timeout_ms;
+    /* Milliseconds that a call waits for a broker that was lost before it
+     * gives up with SEGB_E_GONE. 0: 5000. Negative: the client does not
+     * connect again, and a lost connection is the end. */
+    int reconnect_ms;
 } segb_connect_options;
 
 typedef struct segb_create_options {
@@ -263,6 +275,9 @@ int segb_peers(segb_client *client, segb_peer_fn row, void *data);
 int segb_reload(segb_client *client);
 /* "error", "warning", "info" or "debug". */
 int segb_log_level(segb_client *client, const char *level);
+/* Replaces the whole service by the program that is installed now; it keeps
+ * every segment. Returns when that has begun. */
+int segb_restart(segb_client *client);
 int segb_shutdown(segb_client *client);
 
 /* ---- event loops ---- */
@@ -285,11 +300,13 @@ int segb_open_async(segb_client *client, const char *name,
 
 /* The descriptor to poll for reading: call segb_client_dispatch when it is
  * readable. It becomes so also for a call whose answer another call has read
- * meanwhile. It belongs to the client. */
-int segb_client_fd(const segb_client *client);
+ * meanwhile. It belongs to the client and stays the same when the connection
+ * changes. -1 when the system has no more. */
+int segb_client_fd(segb_client *client);
 
 /* Reads what has come, without waiting, and makes the due callbacks, which
- * may make calls of their own. SEGB_E_GONE once the connection has ended. */
+ * may make calls of their own. SEGB_E_GONE once the connection has ended for
+ * ever: while it is made anew calls may begin, and are sent then. */
 int segb_client_dispatch(segb_client *client);
 
 /* ---- errors ---- */

@@ -7,6 +7,7 @@
 #include "error.h"
 
 #include <stdlib.h>
+#include <utlist.h>
 
 static int access_of(enum protocol_access access)
 {
@@ -24,7 +25,11 @@ segb_segment *segment_new(segb_client *client,
     if (!segment)
         return NULL;
     client->references++;
+    /* From now on there is something to lose. */
+    if (client->patience >= 0)
+        guard_ensure(client);
     *segment = (segb_segment){.client = client,
+                              .connection = client->connection,
                               .grant = grant->grant,
                               .id = grant->segment,
                               .size = (size_t)grant->size,
@@ -32,6 +37,7 @@ segb_segment *segment_new(segb_client *client,
                               .access = access_of(grant->access),
                               .created = grant->created,
                               .handle = handle};
+    DL_APPEND(client->segments, segment);
     return segment;
 }
 
@@ -42,11 +48,14 @@ void segb_close(segb_segment *segment)
     if (!segment)
         return;
     client = segment->client;
+    client_lock(client);
+    while (segment->reclaiming)
+        thread_monitor_wait(client->monitor, THREAD_NEVER);
+    DL_DELETE(client->segments, segment);
     /* Before the grant: the broker then finds nobody holding the memory, and
      * frees it at once. */
     channel_close_handle(segment->handle);
-    client_lock(client);
-    call_release(client, segment->grant);
+    call_release(client, segment);
     client_unref(client);
     free(segment);
 }

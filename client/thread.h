@@ -27,6 +27,14 @@ void thread_monitor_unlock(struct thread_monitor *monitor);
 void thread_monitor_wait(struct thread_monitor *monitor, uint64_t deadline);
 void thread_monitor_wake_all(struct thread_monitor *monitor);
 
+/* A thread of the library's own: it takes no signals. */
+struct thread;
+
+/* NULL when the system has no more. */
+struct thread *thread_start(void (*body)(void *data), void *data);
+/* Waits for its end. NULL is fine. Returns NULL. */
+struct thread *thread_join(struct thread *thread);
+
 /* One lock for what the whole process shares. */
 void thread_process_lock(void);
 void thread_process_unlock(void);

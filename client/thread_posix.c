@@ -1,6 +1,7 @@
 #include "thread.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -85,6 +86,62 @@ void thread_monitor_wait(struct thread_monitor *monitor, uint64_t deadline)
 void thread_monitor_wake_all(struct thread_monitor *monitor)
 {
     pthread_cond_broadcast(&monitor->condition);
+}
+
+struct thread {
+    pthread_t id;
+    void (*body)(void *data);
+    void *data;
+};
+
+/* It does little; the size is far from tight. */
+enum { STACK_SIZE = 512 * 1024 };
+
+static void *run(void *data)
+{
+    struct thread *thread = data;
+
+    thread->body(thread->data);
+    return NULL;
+}
+
+static int create(struct thread *thread)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    int r = pthread_attr_init(&attributes);
+
+    if (r != 0)
+        return r;
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    /* The program's signals are for the program's threads. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    r = pthread_create(&thread->id, &attributes, run, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return r;
+}
+
+struct thread *thread_start(void (*body)(void *data), void *data)
+{
+    struct thread *thread = malloc(sizeof(*thread));
+
+    if (!thread)
+        return NULL;
+    *thread = (struct thread){.body = body, .data = data};
+    if (create(thread) == 0)
+        return thread;
+    free(thread);
+    return NULL;
+}
+
+struct thread *thread_join(struct thread *thread)
+{
+    if (thread)
+        pthread_join(thread->id, NULL);
+    free(thread);
+    return NULL;
 }
 
 void thread_process_lock(void)
