@@ -91,6 +91,9 @@ static int wait_for_end(segb_client *client, const struct arguments *arguments)
         if (r != 0)
             return report_failure(arguments, "%s", strerror(errno));
         r = segb_client_dispatch(client);
+        /* The broker may have been lost: waits for the next one. */
+        if (r == 0)
+            r = segb_ping(client);
         if (r != 0)
             return report_code(arguments, r);
     }

@@ -57,4 +57,7 @@ void terminal_catch_interrupts(void);
  * (0). */
 int terminal_hold(int fd);
 
+/* Waits at most so long until `fd` is readable; whether it is. */
+bool terminal_wait(int fd, int milliseconds);
+
 #endif

@@ -193,3 +193,9 @@ int terminal_hold(int fd)
 {
     return wait_readable(fd);
 }
+
+bool terminal_wait(int fd, int milliseconds)
+{
+    return poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1,
+                milliseconds) == 1;
+}

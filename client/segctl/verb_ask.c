@@ -7,6 +7,11 @@
 #include "terminal.h"
 #include "verbs.h"
 
+#include <stdio.h>
+
+/* What a program may take to say its version, and a service to pack up. */
+enum { RESTART_MS = 10000 };
+
 /* The end of a verb that has nothing to tell but its success. */
 static int done(const struct arguments *arguments, int r, const char *note)
 {
@@ -44,6 +49,40 @@ int verb_log_level(segb_client *client, const struct arguments *arguments)
 {
     return done(arguments, segb_log_level(client, arguments->level),
                 "log level set");
+}
+
+/* What serves now, on a connection of its own. */
+static int note_server(const struct arguments *arguments)
+{
+    segb_connect_options options = {.struct_size = sizeof(options),
+                                    .socket = arguments->socket};
+    segb_client *client;
+    segb_broker broker;
+    char note[160];
+    int r = segb_connect(&options, &client);
+
+    if (r != 0)
+        return report_code(arguments, r);
+    segb_client_broker(client, &broker);
+    snprintf(note, sizeof(note), "restarted: %s", broker.server);
+    segb_disconnect(client);
+    return done(arguments, 0, note);
+}
+
+int verb_restart(segb_client *client, const struct arguments *arguments)
+{
+    int fd = segb_client_fd(client);
+    int r = segb_restart(client);
+
+    if (r != 0)
+        return report_code(arguments, r);
+    /* The connection ends with the broker that was asked. */
+    if (!terminal_wait(fd, RESTART_MS))
+        return report_failure(arguments,
+                              "the broker goes on as it is: the installed "
+                              "program does not run, see the service's log");
+    r = segb_ping(client);
+    return r == 0 ? note_server(arguments) : report_code(arguments, r);
 }
 
 int verb_shutdown(segb_client *client, const struct arguments *arguments)

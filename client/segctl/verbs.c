@@ -81,8 +81,13 @@ const struct verb verbs[] = {
      "Set how much the broker logs: error, warning, info or debug. For\n"
      "administrators.\n",
      TAKES_JSON, OPERANDS_LEVEL, verb_log_level},
-    {"shutdown", "[OPTION]...", "end the broker (administrators)",
-     "End the broker. For administrators.\n", TAKES_JSON, OPERANDS_NONE,
+    {"restart", "[OPTION]...",
+     "replace the service by the installed program (administrators)",
+     "Replace the whole service by the program that is installed now, without\n"
+     "losing a segment, and wait until it answers. For administrators.\n",
+     TAKES_JSON, OPERANDS_NONE, verb_restart},
+    {"shutdown", "[OPTION]...", "end the service (administrators)",
+     "End the service. For administrators.\n", TAKES_JSON, OPERANDS_NONE,
      verb_shutdown},
     {0},
 };

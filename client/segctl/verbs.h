@@ -20,6 +20,7 @@ int verb_clients(segb_client *client, const struct arguments *arguments);
 int verb_stats(segb_client *client, const struct arguments *arguments);
 int verb_reload(segb_client *client, const struct arguments *arguments);
 int verb_log_level(segb_client *client, const struct arguments *arguments);
+int verb_restart(segb_client *client, const struct arguments *arguments);
 int verb_shutdown(segb_client *client, const struct arguments *arguments);
 
 #endif

@@ -159,13 +159,6 @@ START_TEST(ends_a_call_when_the_broker_goes_within_a_line)
 }
 END_TEST
 
-static bool has_hung_up(void)
-{
-    struct pollfd wait = {.fd = segb_client_fd(client)};
-
-    return poll(&wait, 1, 0) == 1 && (wait.revents & POLLHUP);
-}
-
 /* The request fails with EPIPE before the reason is read. */
 START_TEST(tells_why_it_was_cut_off)
 {
@@ -178,7 +171,7 @@ START_TEST(tells_why_it_was_cut_off)
 
     begin(script);
     fake_go();
-    REQUIRE(TEST_UNTIL(5000, has_hung_up()));
+    REQUIRE(is_readable());
     REQUIRE_INT(segb_ping(client), SEGB_E_SHUTTING_DOWN);
     REQUIRE_STR(segb_last_detail(), "bye");
     REQUIRE_INT(segb_ping(client), SEGB_E_GONE);
@@ -363,6 +356,7 @@ START_TEST(gives_back_what_comes_too_late)
 
     fake_start(script);
     REQUIRE_INT(fake_connect(300, &client), 0);
+    REQUIRE(segb_client_fd(client) >= 0);
     descriptors = leak_descriptors();
     REQUIRE_INT(segb_open(client, "x", NULL, &segment), SEGB_E_TIMEOUT);
     REQUIRE_PART(segb_last_detail(), "300 ms");
@@ -420,18 +414,10 @@ START_TEST(lets_a_segment_be_closed_after_its_client)
 }
 END_TEST
 
-static int unread_bytes(void)
-{
-    int unread = 0;
-
-    REQUIRE_INT(ioctl(segb_client_fd(client), FIONREAD, &unread), 0);
-    return unread;
-}
-
 /* A broker cuts off who leaves its replies unread. */
 START_TEST(reads_replies_while_it_closes)
 {
-    enum { SEGMENTS = 150, REPLY = sizeof("{'id':100,'ok':true}") };
+    enum { SEGMENTS = 150 };
     static char grants[SEGMENTS][200];
     static struct fake_step script[2 * SEGMENTS + 4] = {FAKE_HELLO};
     segb_segment *segments[SEGMENTS];
@@ -445,9 +431,11 @@ START_TEST(reads_replies_while_it_closes)
     begin(script);
     for (int i = 0; i < SEGMENTS; i++)
         REQUIRE_INT(segb_open(client, "x", NULL, &segments[i]), 0);
+    /* What the system counts for 70 short replies, one a message. */
+    size_t most = 70 * 1024;
     for (int i = 0; i < SEGMENTS; i++)
         segb_close(segments[i]);
-    REQUIRE(!TEST_UNTIL(200, unread_bytes() > 70 * REPLY));
+    REQUIRE(!TEST_UNTIL(200, fake_unread() > most));
     end();
 }
 END_TEST

@@ -165,7 +165,7 @@ helps() {
     all=$out
     has "$all" 'Usage: segctl' 'Exit status' --socket --json
     for verb in create open put cat list info usage clients stats remove \
-        reload ping exec log-level shutdown; do
+        reload ping exec log-level restart shutdown; do
         has "$all" "  $verb "
         try 0 "$verb" --help
         has "$out" "Usage: segctl $verb "

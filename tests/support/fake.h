@@ -47,8 +47,12 @@ void fake_start(const struct fake_step *script);
 /* Its socket. */
 const char *fake_socket(void);
 
-/* Connects to it as a client of the name `fake_connect`. */
+/* Connects to it as a client of the name `fake_connect`, which does not
+ * connect again. */
 int fake_connect(int timeout_ms, segb_client **client);
+
+/* What it has sent and the client has not read, in the system's terms. */
+size_t fake_unread(void);
 
 /* Lets it go on after its next FAKE_WAIT. */
 void fake_go(void);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -271,9 +272,17 @@ int fake_connect(int timeout_ms, segb_client **client)
     segb_connect_options options = {.struct_size = sizeof(options),
                                     .socket = fake.socket,
                                     .name = "fake_connect",
-                                    .timeout_ms = timeout_ms};
+                                    .timeout_ms = timeout_ms,
+                                    .reconnect_ms = -1};
 
     return segb_connect(&options, client);
+}
+
+size_t fake_unread(void)
+{
+    int unread = 0;
+
+    return ioctl(fake.client, TIOCOUTQ, &unread) == 0 ? (size_t)unread : 0;
 }
 
 void fake_go(void)
