@@ -25,6 +25,10 @@ void host_harden(void);
  * another program. */
 void host_hold_signals(bool hold);
 
+/* A service manager whose watchdog has lost patience sends SIGABRT to every
+ * process: the broker must outlive its keeper, to bring everything home. */
+void host_ignore_watchdog(void);
+
 /* From now on no signal to end, or to reload, reaches this process: it is
  * ending. */
 void host_ignore_signals(void);

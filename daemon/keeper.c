@@ -356,7 +356,8 @@ static void store(struct keeper *keeper)
 {
     struct estate_pack pack;
 
-    if (!service_is_managed() || !keeper->served_ever ||
+    if (!service_is_managed() ||
+        (!keeper->served_ever && estate_count(&keeper->estate) == 0) ||
         estate_pack(&keeper->estate, &pack) < 0)
         return;
     if (service_store(&pack) == 0)

@@ -184,6 +184,7 @@ static int serve(const struct options *options)
     struct broker_options broker = {.config_path = options->config,
                                     .keeper = PROGRAM_LINK};
 
+    host_ignore_watchdog();
     segment_init();
     return broker_run(&broker);
 }

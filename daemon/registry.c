@@ -186,7 +186,6 @@ static bool is_awaited(struct entry *entry)
 {
     if (!entry->is_awaited)
         return false;
-    segment_forget_handles(entry->memory);
     return segment_use(entry->memory) != SEGMENT_FREE;
 }
 
@@ -278,8 +277,11 @@ void registry_release(struct registry *registry, struct grant *grant)
     grant->holder->count--;
     quota_undo(&grant->charge);
     free(grant);
-    if (--entry->grants == 0)
-        let_go(registry, entry);
+    if (--entry->grants > 0)
+        return;
+    /* One that persists shall cost no more descriptors than it must. */
+    segment_forget_handles(entry->memory);
+    let_go(registry, entry);
 }
 
 void registry_release_all(struct registry *registry, struct holder *holder)
