@@ -14,6 +14,9 @@ endif
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
+LIBDIR ?= $(PREFIX)/lib
+# Where systemd finds units of the system.
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
 # Programs that `make check` runs, e.g. TESTS=build/tests/unit/quota_test.
@@ -157,7 +160,8 @@ $(BUILD)/examples/%: $(BUILD)/obj/client/examples/%.o $(BUILD)/libsegbroker.a
 # Made anew each time: PREFIX may differ from the last one.
 $(BUILD)/segbroker.pc: packaging/segbroker.pc.in FORCE
 	@mkdir -p $(@D)
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+		-e 's|@VERSION@|$(VERSION)|' $< > $@
 
 # ---- tests ----
 
@@ -217,20 +221,46 @@ format: | deps-tidy
 tidy: all | deps-tidy
 	$(Q)BUILD=$(BUILD) tests/tidy $(CPPFLAGS) -std=c11
 
-install: all
+# The units say where things are; packaging/systemd has them for /usr.
+install_unit = sed -e 's|/usr/sbin/|$(PREFIX)/sbin/|' \
+	-e 's| /etc/segbroker/| $(SYSCONFDIR)/segbroker/|' \
+	packaging/systemd/$(1) > $(DESTDIR)$(2) && chmod 644 $(DESTDIR)$(2)
+user_units := $(PREFIX)/lib/systemd/user
+
+install: all $(if $(wildcard packaging/man),man)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
-		$(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+		$(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig \
+		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(user_units) \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 		$(DESTDIR)$(SYSCONFDIR)/segbroker/conf.d
 	install -m 755 $(BUILD)/segbrokerd $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(BUILD)/segctl $(DESTDIR)$(PREFIX)/bin
 	install -m 644 client/segbroker.h $(DESTDIR)$(PREFIX)/include
-	install -m 755 $(BUILD)/libsegbroker.so.0 $(DESTDIR)$(PREFIX)/lib
-	ln -sf libsegbroker.so.0 $(DESTDIR)$(PREFIX)/lib/libsegbroker.so
-	install -m 644 $(BUILD)/libsegbroker.a $(DESTDIR)$(PREFIX)/lib
-	install -m 644 $(BUILD)/segbroker.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 755 $(BUILD)/libsegbroker.so.0 $(DESTDIR)$(LIBDIR)
+	ln -sf libsegbroker.so.0 $(DESTDIR)$(LIBDIR)/libsegbroker.so
+	install -m 644 $(BUILD)/libsegbroker.a $(DESTDIR)$(LIBDIR)
+	install -m 644 $(BUILD)/segbroker.pc $(DESTDIR)$(LIBDIR)/pkgconfig
 	test -e $(DESTDIR)$(SYSCONFDIR)/segbroker/segbroker.conf || \
 		install -m 644 config/segbroker.conf \
 			$(DESTDIR)$(SYSCONFDIR)/segbroker
+	$(call install_unit,segbroker.service,$(UNITDIR)/segbroker.service)
+	$(call install_unit,segbroker.socket,$(UNITDIR)/segbroker.socket)
+	$(call install_unit,user/segbroker.service,$(user_units)/segbroker.service)
+	$(call install_unit,user/segbroker.socket,$(user_units)/segbroker.socket)
+	install -m 644 packaging/systemd/segbroker.sysusers \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d/segbroker.conf
+	install -m 644 packaging/systemd/segbroker.tmpfiles \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/segbroker.conf
+	install -m 644 packaging/completions/segctl.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/segctl
+	for page in $(BUILD)/man/*.[1-8]; do \
+		test -e "$$page" || continue; \
+		section=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
+		install -d "$$section" && install -m 644 "$$page" "$$section" || \
+			exit; \
+	done
 
 clean:
 	rm -rf build
@@ -248,9 +278,14 @@ help:
 	@echo 'make format          lay all C files out'
 	@echo 'make tidy            linters, include directions, exported names'
 	@echo 'make install         [PREFIX=/usr/local] [SYSCONFDIR=/etc] [DESTDIR=]'
+	@echo '                     [LIBDIR=/usr/local/lib] [UNITDIR=...]'
+	@echo 'make deb             Debian packages, into build/packages/'
+	@echo 'make rpm             RPM packages, into build/packages/'
+	@echo 'make check-system    those Debian packages in a booted systemd (root)'
 	@echo 'make deps            install the packages that the build needs'
 	@echo 'make clean           remove build/'
 	@echo 'SEGMENT=posix        with any: segments by shm_open, the fallback'
 	@echo 'V=1                  with any: show whole commands'
 
+include packaging/package.mk
 -include $(all_obj:.o=.d)

@@ -1,0 +1,31 @@
+# Packages, and the test that installs them. Built from a copy of the tracked
+# files, so that the tree stays as it is.
+
+packages := build/packages
+
+deb_deps := $(build_deps) build-essential debhelper dpkg-dev fakeroot git \
+	lintian $(if $(wildcard packaging/man),scdoc)
+rpm_deps := $(build_deps) rpm rpmlint git $(if $(wildcard packaging/man),scdoc)
+system_deps := $(deb_deps) systemd dbus python3 util-linux libcjson-dev
+
+.PHONY: deb rpm check-system deps-deb deps-rpm deps-system
+
+deps-deb:
+	@packaging/install-deps $(deb_deps)
+deps-rpm:
+	@packaging/install-deps $(rpm_deps)
+deps-system:
+	@packaging/install-deps $(system_deps)
+
+deb: deps-deb
+	$(Q)packaging/build-deb $(VERSION) build/deb $(packages)
+
+rpm: deps-rpm
+	$(Q)packaging/build-rpm $(VERSION) build/rpm $(packages)
+
+# The second package is the upgrade from the first.
+check-system: deps-system
+	$(Q)packaging/build-deb $(VERSION) build/deb $(packages)
+	$(Q)packaging/build-deb $(VERSION)+next build/deb-next \
+		build/packages-next
+	$(Q)tests/systemd/run $(packages) build/packages-next
