@@ -4,8 +4,8 @@
 packages := build/packages
 
 deb_deps := $(build_deps) build-essential debhelper dpkg-dev fakeroot git \
-	lintian $(if $(wildcard packaging/man),scdoc)
-rpm_deps := $(build_deps) rpm rpmlint git $(if $(wildcard packaging/man),scdoc)
+	lintian scdoc
+rpm_deps := $(build_deps) rpm rpmlint git scdoc
 system_deps := $(deb_deps) systemd dbus python3 util-linux libcjson-dev
 
 .PHONY: deb rpm check-system deps-deb deps-rpm deps-system
