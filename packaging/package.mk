@@ -6,7 +6,7 @@ packages := build/packages
 deb_deps := $(build_deps) build-essential debhelper dpkg-dev fakeroot git \
 	lintian scdoc
 rpm_deps := $(build_deps) rpm rpmlint git scdoc
-system_deps := $(deb_deps) systemd dbus python3 util-linux libcjson-dev
+system_deps := $(deb_deps) systemd dbus passwd python3 util-linux
 
 .PHONY: deb rpm check-system deps-deb deps-rpm deps-system
 
@@ -19,13 +19,12 @@ deps-system:
 
 deb: deps-deb
 	$(Q)packaging/build-deb $(VERSION) build/deb $(packages)
+	$(Q)lintian --pedantic --fail-on error,warning --allow-root \
+		$(packages)/*.changes
 
 rpm: deps-rpm
 	$(Q)packaging/build-rpm $(VERSION) build/rpm $(packages)
 
-# The second package is the upgrade from the first.
 check-system: deps-system
 	$(Q)packaging/build-deb $(VERSION) build/deb $(packages)
-	$(Q)packaging/build-deb $(VERSION)+next build/deb-next \
-		build/packages-next
-	$(Q)tests/systemd/run $(packages) build/packages-next
+	$(Q)tests/systemd/run $(packages)
