@@ -119,10 +119,11 @@ class Container:
         os.mkdir(self.cgroup)
         self.log = open(f"{self.work}/log", "w+b")
         inside = [sys.executable, __file__, self.work, *files]
-        # Enters the cgroup, then makes it the root of a namespace.
+        # Enters the cgroup, then makes it the root of a namespace. All ends
+        # with this process.
         self.outer = subprocess.Popen(
             ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"',
-             self.cgroup, "unshare", *NAMESPACES, "--fork", "--kill-child",
+             self.cgroup, "setpriv", "--pdeathsig", "KILL", "unshare", *NAMESPACES, "--fork", "--kill-child",
              "--propagation", "private", "--", *inside],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
