@@ -3,7 +3,7 @@
 
 packages := build/packages
 
-deb_deps := $(build_deps) build-essential debhelper dpkg-dev fakeroot git \
+deb_deps := $(build_deps) build-essential debhelper dpkg-dev git \
 	lintian scdoc
 rpm_deps := $(build_deps) rpm rpmlint git scdoc
 system_deps := $(deb_deps) systemd dbus passwd python3 util-linux
