@@ -98,8 +98,8 @@ check_deps := $(build_deps) g++ check libsubunit-dev python3 util-linux
 fuzz_deps := $(build_deps) clang libclang-rt-14-dev
 tidy_deps := $(check_deps) clang clang-tidy clang-format shellcheck
 
-.PHONY: all demo check check-asan check-tsan fuzz format tidy install deps \
-	deps-check deps-fuzz deps-tidy help clean tests FORCE
+.PHONY: all demo check check-asan check-tsan fuzz format tidy install man \
+	deps deps-check deps-fuzz deps-tidy help clean tests FORCE
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 
@@ -277,6 +277,7 @@ help:
 	@echo '     [FUZZ_SECONDS=60]  ... each so long'
 	@echo 'make format          lay all C files out'
 	@echo 'make tidy            linters, include directions, exported names'
+	@echo 'make man             the man pages, into build/man/; then install has them'
 	@echo 'make install         [PREFIX=/usr/local] [SYSCONFDIR=/etc] [DESTDIR=]'
 	@echo '                     [LIBDIR=/usr/local/lib] [UNITDIR=...]'
 	@echo 'make deb             Debian packages, into build/packages/'
@@ -287,5 +288,6 @@ help:
 	@echo 'SEGMENT=posix        with any: segments by shm_open, the fallback'
 	@echo 'V=1                  with any: show whole commands'
 
+include packaging/man/man.mk
 include packaging/package.mk
 -include $(all_obj:.o=.d)
