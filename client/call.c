@@ -257,11 +257,9 @@ static void wait_writing(segb_client *client, uint64_t deadline)
  * timeout away, so that the channel's own does, which saves a system call. */
 static void wait_once(segb_client *client, uint64_t deadline, bool fresh)
 {
-    if (!is_connected(client))
-        thread_monitor_wait(client->monitor, deadline);
-    else if (!client->reading)
+    if (is_connected(client) && !client->reading)
         wait_reading(client, deadline, fresh);
-    else if (client->out.size > 0)
+    else if (is_connected(client) && client->out.size > 0)
         wait_writing(client, deadline);
     else
         thread_monitor_wait(client->monitor, deadline);

@@ -55,36 +55,36 @@ struct call {
 struct segb_client {
     struct thread_monitor *monitor; /* guards all that follows */
     channel channel;
-    int timeout;         /* milliseconds; negative: none */
-    unsigned references; /* the program, its segments, running dispatches */
-    enum client_state state;
-    unsigned connection; /* the number of the current one */
-    int patience;        /* ms that calls wait for a lost broker; negative:
-                            nobody reconnects */
     struct thread *guard;
     struct watch *watch; /* once an event loop has asked for it */
-    bool reading;        /* a thread reads, and nobody else may */
-    unsigned waiting;    /* threads that wait on the channel to write */
-    bool mute;           /* the broker takes no more requests */
-    char ending[512];    /* why the last connection has ended */
     struct frame_reader reader;
     struct buffer out;       /* requests not sent yet */
     struct buffer out_later; /* those that wait for the next connection */
-    bool has_handle;         /* to send with the first byte of `out`: */
-    frame_handle handle;
-    uint64_t last_id;     /* of the request written last */
+    frame_handle handle;     /* goes with the first byte of `out`, if: */
+    bool has_handle;
+    bool reading;       /* a thread reads, and nobody else may */
+    bool mute;          /* the broker takes no more requests */
+    bool administrator; /* hello said; does not change */
+    enum client_state state;
+    unsigned connection;  /* the number of the current one */
+    unsigned references;  /* the program, its segments, running dispatches */
+    unsigned waiting;     /* threads that wait on the channel to write */
     unsigned loose;       /* requests whose replies nobody waits for */
+    int timeout;          /* milliseconds; negative: none */
+    int patience;         /* ms that calls wait for a lost broker; negative:
+                             nobody reconnects */
+    uint64_t last_id;     /* of the request written last */
     struct call *pending; /* in the order of requests */
     struct call *due;     /* done, and not told yet */
     struct call *later;   /* of out_later */
     segb_segment *segments;
-    /* What hello said; does not change. */
     char *socket;
     char *name;
+    /* What hello said; does not change. */
     char *server;
     char *you;
-    char **features; /* ends with NULL */
-    bool administrator;
+    char **features;  /* ends with NULL */
+    char ending[512]; /* why the last connection has ended */
 };
 
 struct segb_segment {

@@ -125,8 +125,11 @@ static int take_listening(struct estate *estate, struct link *link,
     if (link_claim(link, record, handles) < 0)
         return -1;
     listening_close(&estate->listening);
-    return listening_adopt(&estate->listening, (int)handles[0], (int)handles[1],
-                           record->path);
+    if (listening_adopt(&estate->listening, (int)handles[0], (int)handles[1],
+                        record->path) == 0)
+        return 0;
+    close_all(handles, record->handles);
+    return -1;
 }
 
 int estate_take(struct estate *estate, struct link *link,

@@ -47,8 +47,8 @@ uint64_t program_process(const struct program_child *child);
 /* Nobody is told of its end any more. NULL is fine. Returns NULL. */
 struct program_child *program_forget(struct program_child *child);
 
-/* This process ends, and the child goes on alone: nobody is told of its end. NULL is fine. Returns NULL;
- * libuv's callbacks must still run. */
+/* This process ends, and the child goes on alone: nobody is told of its end.
+ * NULL is fine. Returns NULL; libuv's callbacks must still run. */
 struct program_child *program_leave(struct program_child *child);
 
 /* Becomes the program that is at the path now. Returns only when that failed,

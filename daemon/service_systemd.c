@@ -21,7 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { FIRST_GIVEN = 3, BARRIER_MS = 10000 };
+enum { FIRST_GIVEN = 3, LEFT_COUNT = 5, BARRIER_MS = 10000 };
 
 static const char LEFT_VARIABLE[] = "SEGBROKER_LEFT";
 
@@ -189,25 +189,29 @@ static void sort_all(struct service_given *given, unsigned count)
 {
     const char *name = getenv("LISTEN_FDNAMES");
 
+    if (!name)
+        name = "";
     for (unsigned i = 0; i < count; i++) {
-        size_t size = name ? strcspn(name, ":") : 0;
+        size_t size = strcspn(name, ":");
 
         sort_in(given, FIRST_GIVEN + (int)i, name, size);
-        if (name)
-            name += size + (name[size] == ':');
+        name += size + (name[size] == ':');
     }
 }
 
 /* What the program left that this process was before. */
 static bool take_left(struct service_given *given)
 {
-    const char *text = getenv(LEFT_VARIABLE);
-    int records, ends[2];
+    char *text = getenv(LEFT_VARIABLE);
+    int fds[LEFT_COUNT];
 
-    if (!text || sscanf(text, "%d %d %d %d %d", &given->socket, &given->lock,
-                        &records, &ends[0], &ends[1]) != 5)
+    if (!text)
         return false;
-    given->pack = (struct estate_pack){records, {ends[0], ends[1]}};
+    for (int i = 0; i < LEFT_COUNT; i++)
+        fds[i] = (int)strtol(text, &text, 10);
+    given->socket = fds[0];
+    given->lock = fds[1];
+    given->pack = (struct estate_pack){fds[2], {fds[3], fds[4]}};
     given->has_pack = true;
     service_unleave(given);
     return true;

@@ -142,12 +142,12 @@ struct message_welcome {
 struct message_grant {
     uint64_t grant;
     uint64_t segment;
-    bool created;
     uint64_t size;        /* bytes, as asked by its creator */
     uint64_t mapped_size; /* bytes, rounded up to pages */
+    uint64_t memory;      /* the memory handle's index in its batch, or
+                           * MESSAGE_NONE: the answer to a reclaim has none */
     enum protocol_access access;
-    uint64_t memory; /* the memory handle's index in its batch, or
-                      * MESSAGE_NONE: the answer to a reclaim has none */
+    bool created;
 };
 
 /* A segment's record, as `stat` and `list` give it. */

@@ -243,8 +243,8 @@ test_pid test_child_of(test_pid pid)
     FILE *file = fopen(path, "re");
     if (!file)
         return 0;
-    if (fscanf(file, "%ld", &child) != 1)
-        child = 0;
+    if (fgets(path, sizeof(path), file))
+        child = strtol(path, NULL, 10);
     fclose(file);
     return child;
 }

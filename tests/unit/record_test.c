@@ -1,0 +1,210 @@
+/*
+ * What keeper and broker tell each other.
+ */
+#include "record.h"
+#include "tests/support/runner.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct buffer line;
+static struct record read;
+
+static void setup(void)
+{
+    buffer_init(&line, PROTOCOL_LINE_MAX);
+}
+
+static void teardown(void)
+{
+    buffer_deinit(&line);
+}
+
+static void write_and_read(const struct record *record)
+{
+    buffer_truncate(&line, 0);
+    ck_assert_int_eq(record_write(&line, record), 0);
+    ck_assert_int_eq(line.data[line.size - 1], '\n');
+    ck_assert_int_eq(record_decode(line.data, line.size - 1, &read), 0);
+    ck_assert_int_eq(read.kind, record->kind);
+    ck_assert_uint_eq(read.handles, record->handles);
+}
+
+static struct record full_record(void)
+{
+    static const uint32_t groups[] = {0, 7, UINT32_MAX - 1};
+    struct record record = {.kind = RECORD_KEEP, .handles = 2};
+
+    record.segment = (struct record_segment){.segment = PROTOCOL_INTEGER_MAX,
+                                             .name = "global/a\"b \xc3\xa4",
+                                             .found = true,
+                                             .user = UINT32_MAX - 1,
+                                             .size = 5000,
+                                             .mapped_size = 8192,
+                                             .created_at = 1795448198,
+                                             .commit = true,
+                                             .persist = true,
+                                             .groups = groups,
+                                             .group_count = 3};
+    record.segment.share.read[0] = "everyone";
+    record.segment.share.read[1] = "user:5";
+    record.segment.share.read_count = 2;
+    record.segment.share.write[0] = "group:4294967295";
+    record.segment.share.write_count = 1;
+    return record;
+}
+
+START_TEST(segment_comes_through_whole)
+{
+    struct record record = full_record();
+    const struct record_segment *s = &read.segment;
+
+    write_and_read(&record);
+    ck_assert_uint_eq(s->segment, PROTOCOL_INTEGER_MAX);
+    ck_assert_str_eq(s->name, "global/a\"b \xc3\xa4");
+    ck_assert(s->found && s->commit && s->persist);
+    ck_assert_uint_eq(s->user, UINT32_MAX - 1);
+    ck_assert_uint_eq(s->size, 5000);
+    ck_assert_uint_eq(s->mapped_size, 8192);
+    ck_assert_uint_eq(s->created_at, 1795448198);
+    ck_assert_uint_eq(s->share.read_count, 2);
+    ck_assert_str_eq(s->share.read[0], "everyone");
+    ck_assert_str_eq(s->share.read[1], "user:5");
+    ck_assert_uint_eq(s->share.write_count, 1);
+    ck_assert_str_eq(s->share.write[0], "group:4294967295");
+    ck_assert_uint_eq(s->group_count, 3);
+    ck_assert_uint_eq(record_group(&read, 1), 7);
+    ck_assert_uint_eq(record_group(&read, 2), UINT32_MAX - 1);
+    record_deinit(&read);
+}
+END_TEST
+
+START_TEST(unnamed_and_removed_ones_stay_so)
+{
+    struct record record = full_record();
+
+    record.segment.name = NULL;
+    record.segment.found = false;
+    write_and_read(&record);
+    ck_assert_ptr_null(read.segment.name);
+    record_deinit(&read);
+    record.segment.name = "a";
+    write_and_read(&record);
+    ck_assert_str_eq(read.segment.name, "a");
+    ck_assert(!read.segment.found);
+    record_deinit(&read);
+}
+END_TEST
+
+START_TEST(every_kind_comes_through)
+{
+    for (int i = 0; i < RECORD_KINDS; i++) {
+        struct record record = full_record();
+
+        record.kind = (enum record_kind)i;
+        record.handles = i == RECORD_LISTEN ? 2 : 0;
+        record.path = "/run/a.sock";
+        record.next = 18;
+        record.process = 12345;
+        write_and_read(&record);
+        if (i == RECORD_LISTEN)
+            ck_assert_str_eq(read.path, "/run/a.sock");
+        if (i == RECORD_READY) {
+            ck_assert_uint_eq(read.next, 18);
+            ck_assert_uint_eq(read.process, 12345);
+        }
+        if (i == RECORD_FORGET)
+            ck_assert_uint_eq(read.segment.segment, PROTOCOL_INTEGER_MAX);
+        record_deinit(&read);
+    }
+}
+END_TEST
+
+/* The longest name, of escapes, both lists full, more groups than fit. */
+START_TEST(largest_record_is_one_line)
+{
+    enum { GROUPS = 65536 };
+    static char name[PROTOCOL_NAME_MAX + 1];
+    static uint32_t groups[GROUPS];
+    struct record record = full_record();
+    struct record_segment *s = &record.segment;
+
+    memset(name, '"', PROTOCOL_NAME_MAX);
+    for (int i = 0; i < GROUPS; i++)
+        groups[i] = UINT32_MAX - GROUPS + (uint32_t)i;
+    for (int i = 0; i < PROTOCOL_SHARE_MAX; i++)
+        s->share.read[i] = s->share.write[i] = "group:4294967295";
+    s->share.read_count = s->share.write_count = PROTOCOL_SHARE_MAX;
+    s->name = name;
+    s->groups = groups;
+    s->group_count = GROUPS;
+    write_and_read(&record);
+    ck_assert_uint_gt(read.segment.group_count, 4000);
+    ck_assert_uint_eq(record_group(&read, 4000), groups[4000]);
+    record_deinit(&read);
+}
+END_TEST
+
+START_TEST(what_is_no_record_is_refused)
+{
+    static const char *const bad[] = {
+        "",
+        "{}",
+        "[]",
+        "{\"record\":\"keep\"}",
+        "{\"record\":5,\"handles\":0}",
+        "{\"record\":\"nonsense\",\"handles\":0}",
+        "{\"record\":\"ping\"}",
+        "{\"record\":\"ping\",\"handles\":3}",
+        "{\"record\":\"forget\",\"handles\":0}",
+        "{\"record\":\"listen\",\"handles\":1}",
+        "{\"record\":\"ready\",\"handles\":0,\"next\":1}",
+        "{\"record\":\"keep\",\"handles\":1,\"segment\":1}",
+    };
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        ck_assert_msg(record_decode(bad[i], strlen(bad[i]), &read) ==
+                          MESSAGE_MALFORMED,
+                      "%s", bad[i]);
+}
+END_TEST
+
+/* Spoils one member's key after the other; only the name may be missing. */
+START_TEST(segment_without_a_member_is_refused)
+{
+    struct record record = full_record();
+    size_t size;
+    char *text;
+
+    write_and_read(&record);
+    record_deinit(&read);
+    size = line.size - 1;
+    text = line.data;
+    for (char *at = text; (at = memchr(at, ':', size - (size_t)(at - text)));
+         at++) {
+        if (at[-1] != '"' || memcmp(at - 6, "\"name", 5) == 0)
+            continue;
+        at[-2]++;
+        ck_assert_msg(record_decode(text, size, &read) == MESSAGE_MALFORMED,
+                      "%.*s", (int)size, text);
+        at[-2]--;
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("record");
+    TCase *tests = tcase_create("record");
+
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, segment_comes_through_whole);
+    tcase_add_test(tests, unnamed_and_removed_ones_stay_so);
+    tcase_add_test(tests, every_kind_comes_through);
+    tcase_add_test(tests, largest_record_is_one_line);
+    tcase_add_test(tests, what_is_no_record_is_refused);
+    tcase_add_test(tests, segment_without_a_member_is_refused);
+    suite_add_tcase(suite, tests);
+    return suite_main(suite);
+}
