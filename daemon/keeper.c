@@ -187,7 +187,9 @@ static void on_ready(struct keeper *keeper, const struct record *record)
 {
     char text[160];
 
-    keeper->broker = record->process;
+    /* Of its own child it knows, and need not take anybody's word. */
+    if (!keeper->child)
+        keeper->broker = record->process;
     keeper->serves = keeper->served_ever = true;
     keeper->pong = true;
     snprintf(text, sizeof(text), "READY=1\nSTATUS=serving %s",
