@@ -12,7 +12,7 @@
 
 #include <utlist.h>
 
-enum { FIRST_PAUSE_MS = 5, LONGEST_PAUSE_MS = 500 };
+enum { FIRST_PAUSE_MS = 5, LONGEST_PAUSE_MS = 500, RATE_PAUSE_MS = 20 };
 
 /* ---- the connection ---- */
 
@@ -109,6 +109,11 @@ static int reclaim(segb_client *client, segb_segment *segment)
     thread_monitor_wake_all(client->monitor);
     if (r < 0 || client->state != CLIENT_RESTORING)
         return SEGB_E_GONE;
+    if (call.status == SEGB_E_RATE_LIMITED) {
+        call_deinit(&call);
+        thread_monitor_wait(client->monitor, thread_clock() + RATE_PAUSE_MS);
+        return client->state == CLIENT_RESTORING ? 0 : SEGB_E_GONE;
+    }
     segment->connection = client->connection;
     segment->grant = 0;
     if (call.status == 0 && message_reply_grant(&call.reply, &grant) == 0)

@@ -47,8 +47,9 @@ unsigned host_descriptor_limit(void);
 /* Whether fewer than `reserve` descriptors are left. */
 bool host_descriptors_low(unsigned reserve);
 
-/* This process's number. */
+/* This process's number, and that of its parent. */
 uint64_t host_process(void);
+uint64_t host_parent(void);
 
 bool host_stderr_is_journal(void);
 void host_write_stderr(const char *bytes, size_t size);

@@ -192,6 +192,11 @@ uint64_t host_process(void)
     return (uint64_t)getpid();
 }
 
+uint64_t host_parent(void)
+{
+    return (uint64_t)getppid();
+}
+
 bool host_stderr_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");

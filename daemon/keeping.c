@@ -9,12 +9,23 @@
 #include "restore.h"
 #include "service.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { RESPAWN_MS = 1000 };
 
 /* ---- records to the keeper ---- */
+
+/* A keeper that only stood still would find its broker gone one day, and start
+ * another one beside this. Both numbers are its own as long as it lives. */
+static void kill_keeper(struct keeping *keeping)
+{
+    if (keeping->child)
+        uv_kill((int)program_process(keeping->child), SIGKILL);
+    else if (keeping->keeper == host_parent())
+        uv_kill((int)keeping->keeper, SIGKILL);
+}
 
 /* From here on nobody keeps, until a new keeper is there. */
 static void on_respawn(uv_timer_t *timer);
@@ -24,6 +35,7 @@ static void lose_keeper(struct keeping *keeping)
     if (keeping->is_alone)
         return;
     keeping->is_alone = true;
+    kill_keeper(keeping);
     if (service_is_managed())
         log_error("the keeper has died: waiting for the service manager");
     else
@@ -183,6 +195,7 @@ static void on_record(struct link *link, const struct record *record,
         break;
     case RECORD_READY:
         keeping->given.next = record->next;
+        keeping->keeper = record->process;
         keeping->is_given = true;
         break;
     case RECORD_PING:

@@ -22,6 +22,7 @@ struct keeping {
     struct link *link;   /* NULL while no keeper is there */
     struct estate given; /* by the keeper; its segments until restored */
     bool is_given;       /* all of it has come */
+    uint64_t keeper;     /* the process that started this one */
     bool is_alone;       /* the keeper has died */
     struct program_child *child; /* the keeper, when this broker started it */
     uv_timer_t respawn;

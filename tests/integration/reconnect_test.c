@@ -8,6 +8,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -116,6 +117,31 @@ START_TEST(every_access_is_reclaimed)
         segb_close(segments[i]);
     REQUIRE_INT(segb_ping(client), 0);
     REQUIRE_INT(grants_of("n"), 0);
+}
+END_TEST
+
+/* A limit on requests slows reclaiming down, and takes no name away. */
+START_TEST(limited_requests_delay_reclaiming)
+{
+    enum { SEGMENTS = 150 };
+    segb_segment *segments[SEGMENTS];
+    char name[16];
+    for (int i = 0; i < SEGMENTS; i++) {
+        snprintf(name, sizeof(name), "n%d", i);
+        segments[i] = create(name);
+    }
+    test_broker_configure(&broker, "[broker]\ngrace = 30s\n"
+                                   "[default]\nrequests_per_second = 100\n");
+    test_broker_crash(&broker);
+    REQUIRE(TEST_UNTIL(10000, segb_ping(client) == 0));
+    test_broker_configure(&broker, config);
+    test_broker_crash(&broker);
+    for (int i = 0; i < SEGMENTS; i += 37) {
+        snprintf(name, sizeof(name), "n%d", i);
+        REQUIRE(TEST_UNTIL(SOON_MS, grants_of(name) == 1));
+    }
+    for (int i = 0; i < SEGMENTS; i++)
+        segb_close(segments[i]);
 }
 END_TEST
 
@@ -313,6 +339,7 @@ static Suite *reconnect_suite(void)
     tcase_add_test(tests, views_names_and_grants_outlive_the_broker);
     tcase_add_test(tests, program_that_makes_no_calls_keeps_its_names);
     tcase_add_test(tests, every_access_is_reclaimed);
+    tcase_add_test(tests, limited_requests_delay_reclaiming);
     tcase_add_test(tests, threads_call_on_through_many_deaths);
     tcase_add_test(tests, event_loop_keeps_its_descriptor);
     tcase_add_test(tests, request_of_an_event_loop_waits_for_the_next_broker);

@@ -443,6 +443,31 @@ START_TEST(dead_keeper_is_replaced_and_keeps_everything)
 }
 END_TEST
 
+/* It reads nothing, so there is an end to what the kernel holds for it. */
+START_TEST(keeper_that_stands_still_is_replaced)
+{
+    enum { SEGMENTS = 1000 };
+    struct message_grant grant;
+    test_pid serving = broker.serving;
+    test_signal(broker.pid, SIGSTOP);
+    for (int i = 0; i < SEGMENTS; i++)
+        close(raw_create(&client, &grant,
+                         "'name':'s%d','size':1,'persist':true", i));
+    REQUIRE_INT(test_wait(broker.pid, SOON_MS), TEST_SIGNALLED + SIGKILL);
+    REQUIRE(TEST_UNTIL(SOON_MS, has_new_keeper()));
+    broker.pid = test_child_of(serving);
+    test_kill(serving);
+    REQUIRE(TEST_UNTIL(SOON_MS, is_restored(serving)));
+    raw_close(&client);
+    raw_open(&client, broker.socket);
+    REQUIRE_INT(raw_used(&client, "total", "segments"), SEGMENTS);
+    test_terminate(broker.pid);
+    REQUIRE(TEST_UNTIL(SOON_MS, test_process_descriptors(broker.pid) < 0));
+    raw_close(&client);
+    test_broker_forget(&broker);
+}
+END_TEST
+
 START_TEST(restart_replaces_both_and_keeps_everything)
 {
     struct message_grant grant;
@@ -496,6 +521,7 @@ static Suite *recovery_suite(void)
     tests = suite_case(suite, "successor", 60);
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, dead_keeper_is_replaced_and_keeps_everything);
+    tcase_add_test(tests, keeper_that_stands_still_is_replaced);
     return suite;
 }
 
