@@ -138,14 +138,20 @@ static void start_again(struct keeper *keeper)
     uv_timer_start(&keeper->restart, on_restart, pause, 0);
 }
 
+/* Whether the service cannot start, and the broker has said why. Who keeps
+ * something goes on trying, unless a service manager takes it. */
+static bool is_first_failure(const struct keeper *keeper)
+{
+    return !keeper->served_ever && keeper->signal == 0 && keeper->status > 0 &&
+           (estate_count(&keeper->estate) == 0 || service_is_managed());
+}
+
 static void after_broker(struct keeper *keeper)
 {
     if (keeper->link || keeper->child)
         return; /* one half of the news is missing */
     keeper->ending_at = 0;
-    if (keeper->plan == PLAN_GO_ON && !keeper->served_ever &&
-        keeper->signal == 0 && keeper->status > 0) {
-        /* It has said why it cannot serve. */
+    if (keeper->plan == PLAN_GO_ON && is_first_failure(keeper)) {
         keeper->result = (int)keeper->status;
         keeper->plan = PLAN_END;
     } else if (keeper->plan == PLAN_END) {
@@ -311,8 +317,8 @@ static void on_trial(void *data, int64_t status, int signal)
 
     keeper->trial = NULL;
     if (status != 0 || signal != 0) {
-        log_error("the program on disk does not run (status %lld, signal %d): "
-                  "this one goes on",
+        log_error("the program on disk does not run, or not with this "
+                  "configuration (status %lld, signal %d): no restart",
                   (long long)status, signal);
         return;
     }

@@ -38,8 +38,8 @@ struct program_child *program_start(uv_loop_t *loop, enum program_role role,
                                     int connection, program_end end,
                                     void *data);
 
-/* Starts the program that is at the path now, to see whether it runs: it says
- * its version and must end with 0. NULL as above. */
+/* Starts the program that is at the path now, to see whether it runs: it
+ * checks the configuration and must end with 0. NULL as above. */
 struct program_child *program_try(uv_loop_t *loop, program_end end, void *data);
 
 uint64_t program_process(const struct program_child *child);

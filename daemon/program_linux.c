@@ -137,10 +137,16 @@ struct program_child *program_start(uv_loop_t *loop, enum program_role role,
 
 struct program_child *program_try(uv_loop_t *loop, program_end end, void *data)
 {
-    char version[] = "--version";
-    char *all[] = {path, version, NULL};
-    uv_process_options_t options = {.file = path, .args = all};
+    char check[] = "--check";
+    char *all[ARGUMENTS_MAX + 3] = {path, check};
+    uv_stdio_container_t streams[] = {
+        {.flags = UV_IGNORE},
+        {.flags = UV_IGNORE},
+        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO}};
+    uv_process_options_t options = {
+        .file = path, .args = all, .stdio = streams, .stdio_count = 3};
 
+    memcpy(&all[2], &arguments[1], argument_count * sizeof(arguments[0]));
     return start(loop, &options, end, data);
 }
 

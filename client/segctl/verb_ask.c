@@ -80,7 +80,8 @@ int verb_restart(segb_client *client, const struct arguments *arguments)
     if (!terminal_wait(fd, RESTART_MS))
         return report_failure(arguments,
                               "the broker goes on as it is: the installed "
-                              "program does not run, see the service's log");
+                              "program does not run, or not with this "
+                              "configuration; see the service's log");
     r = segb_ping(client);
     return r == 0 ? note_server(arguments) : report_code(arguments, r);
 }

@@ -387,6 +387,21 @@ START_TEST(bad_configuration_delays_the_next_broker_and_loses_nothing)
 }
 END_TEST
 
+START_TEST(restart_with_a_bad_configuration_is_refused)
+{
+    struct message_grant grant;
+    int fd = raw_create(&client, &grant, "'name':'n','size':4096");
+    test_broker_configure(&broker, "[broker]\nnonsense = 1\n");
+    raw_ask(&client, "{'id':1,'op':'restart'}");
+    expect_outcome("ok");
+    REQUIRE(TEST_UNTIL(SOON_MS, test_broker_logged(&broker, "no restart")));
+    REQUIRE(test_broker_logged(&broker, "nonsense = 1: expected"));
+    REQUIRE(is_found("n"));
+    test_broker_configure(&broker, config);
+    close(fd);
+}
+END_TEST
+
 START_TEST(lowered_limits_take_nothing_back)
 {
     struct message_grant grant;
@@ -508,6 +523,7 @@ static Suite *recovery_suite(void)
     tcase_add_test(tests, broker_told_to_end_alone_is_started_again);
     tcase_add_test(tests,
                    bad_configuration_delays_the_next_broker_and_loses_nothing);
+    tcase_add_test(tests, restart_with_a_bad_configuration_is_refused);
     tcase_add_test(tests, lowered_limits_take_nothing_back);
     tcase_add_test(tests, restart_replaces_both_and_keeps_everything);
 
