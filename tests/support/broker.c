@@ -126,6 +126,10 @@ void test_broker_kill(struct test_broker *broker)
         test_kill(broker->serving);
     test_kill(broker->pid);
     test_join(broker->pid);
+    /* It is nobody's child here; until it is gone its socket listens. */
+    REQUIRE(
+        TEST_UNTIL(END_MS, broker->serving == 0 ||
+                               test_process_descriptors(broker->serving) <= 0));
     broker->pid = broker->serving = 0;
 }
 
