@@ -283,6 +283,7 @@ help:
 	@echo 'make deb             Debian packages, into build/packages/'
 	@echo 'make rpm             RPM packages, into build/packages/'
 	@echo 'make check-system    those Debian packages in a booted systemd (root)'
+	@echo 'make check-kernel    the segment, lifetime and identity tests on Linux 6.1'
 	@echo 'make deps            install the packages that the build needs'
 	@echo 'make clean           remove build/'
 	@echo 'SEGMENT=posix        with any: segments by shm_open, the fallback'
@@ -290,4 +291,5 @@ help:
 
 include packaging/man/man.mk
 include packaging/package.mk
+include tests/kernel/kernel.mk
 -include $(all_obj:.o=.d)
