@@ -159,7 +159,8 @@ static void update_poll(struct peer *peer)
         uv_poll_start(&peer->poll, UV_WRITABLE, on_poll);
 }
 
-void peer_flush(struct peer *peer)
+/* Sends what was collected; the lines that are left are the caller's. */
+static void flush_output(struct peer *peer)
 {
     struct broker *broker = peer->broker;
     struct output_target target = target_of(peer);
@@ -211,8 +212,9 @@ static void refuse_handles(struct peer *peer)
     peer_finish(peer);
 }
 
-/* Serves the lines that are here until the output stops moving. */
-static void serve_lines(struct peer *peer)
+/* Serves lines until none is left or the output stops moving. FRAME_LINE when
+ * it is the output. */
+static int serve_some(struct peer *peer)
 {
     struct output_batch *batch = &peer->broker->peers.batch;
     const char *line;
@@ -225,18 +227,31 @@ static void serve_lines(struct peer *peer)
             break;
         request_serve(peer, line, size);
         if (is_served(peer) && output_batch_is_full(batch))
-            peer_flush(peer);
+            flush_output(peer);
     }
-    if (!is_served(peer))
-        return;
-    if (r == FRAME_E_NOMEM || frame_reader_keep(&peer->reader) < 0) {
-        peer_close(peer);
-        return;
-    }
-    if (r < 0)
-        refuse_long_line(peer);
-    else
-        peer_flush(peer);
+    return r;
+}
+
+/* Serves the lines that are here. The output may begin to move again while it
+ * is flushed: nobody else would come back for the lines that are left then. */
+static void serve_lines(struct peer *peer)
+{
+    int r;
+
+    do {
+        r = serve_some(peer);
+        if (!is_served(peer))
+            return;
+        if (r == FRAME_E_NOMEM || frame_reader_keep(&peer->reader) < 0) {
+            peer_close(peer);
+            return;
+        }
+        if (r < 0) {
+            refuse_long_line(peer);
+            return;
+        }
+        flush_output(peer);
+    } while (r == FRAME_LINE && is_served(peer) && !peer->output.queue);
 }
 
 static void receive(struct peer *peer)
@@ -268,11 +283,13 @@ static void receive(struct peer *peer)
         refuse_handles(peer);
 }
 
-/* The queue may move: send it, then go on with lines that were kept. */
-static void resume(struct peer *peer)
+void peer_flush(struct peer *peer)
 {
-    peer_flush(peer);
-    if (is_served(peer) && !peer->output.queue)
+    bool had_queue = peer->output.queue != NULL;
+
+    flush_output(peer);
+    /* Lines were kept while it did not move. */
+    if (had_queue && is_served(peer) && !peer->output.queue)
         serve_lines(peer);
 }
 
@@ -283,7 +300,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (status < 0)
         peer_close(peer);
     else if (events & UV_WRITABLE)
-        resume(peer);
+        peer_flush(peer);
     else
         receive(peer);
 }
@@ -300,7 +317,7 @@ static void on_retry(uv_timer_t *timer)
     {
         if (!is_served(peer) || !peer->held_back)
             continue;
-        resume(peer);
+        peer_flush(peer);
         any = any || peer->held_back;
     }
     if (!any)
