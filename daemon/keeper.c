@@ -151,7 +151,12 @@ static void after_broker(struct keeper *keeper)
     if (keeper->link || keeper->child)
         return; /* one half of the news is missing */
     keeper->ending_at = 0;
-    if (keeper->plan == PLAN_GO_ON && is_first_failure(keeper)) {
+    if (keeper->estate.listening.socket < 0) {
+        log_error("this keeper was given nothing to keep: a broker starts "
+                  "--role=keeper, nobody else");
+        keeper->result = BROKER_FAILED;
+        keeper->plan = PLAN_END;
+    } else if (keeper->plan == PLAN_GO_ON && is_first_failure(keeper)) {
         keeper->result = (int)keeper->status;
         keeper->plan = PLAN_END;
     } else if (keeper->plan == PLAN_END) {
@@ -494,7 +499,9 @@ int keeper_succeed(const struct keeper_options *options, int connection)
     keeper.status = -1;
     keeper.started_at = uv_now(&keeper.loop);
     watch_link(&keeper, connection);
-    if (keeper.link)
-        link_start(keeper.link, &keeper.loop);
+    if (keeper.link && link_start(keeper.link, &keeper.loop) < 0) {
+        keeper.link = link_close(keeper.link);
+        after_broker(&keeper);
+    }
     return run(&keeper);
 }

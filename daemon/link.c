@@ -77,12 +77,13 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     link->on_end(link);
 }
 
-void link_start(struct link *link, uv_loop_t *loop)
+int link_start(struct link *link, uv_loop_t *loop)
 {
-    uv_poll_init(loop, &link->poll, link->connection);
+    if (uv_poll_init(loop, &link->poll, link->connection) < 0)
+        return -1;
     link->poll.data = link;
     link->started = true;
-    uv_poll_start(&link->poll, UV_READABLE, on_poll);
+    return uv_poll_start(&link->poll, UV_READABLE, on_poll);
 }
 
 int link_read_until(struct link *link, const bool *done)

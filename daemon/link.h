@@ -40,8 +40,8 @@ struct link {
  * before link_start. NULL when memory is short. */
 struct link *link_new(int connection);
 
-/* Serves it from the loop. */
-void link_start(struct link *link, uv_loop_t *loop);
+/* Serves it from the loop. 0, or negative when it is no connection. */
+int link_start(struct link *link, uv_loop_t *loop);
 
 /* Reads and serves, without the loop, until `done` or the end. 0 or an
  * outcome above. */

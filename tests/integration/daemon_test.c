@@ -50,6 +50,19 @@ START_TEST(version_and_help_are_told)
 }
 END_TEST
 
+/* The service starts these itself, with a connection as descriptor 3. */
+START_TEST(roles_are_not_played_by_hand)
+{
+    static const char *const roles[] = {"--role=keeper", "--role=broker"};
+    const char *argv[] = {test_broker_program(), roles[_i], "--socket",
+                          "/nowhere/broker.sock", NULL};
+    struct test_spawn spawn = {.argv = argv};
+    char output[2048];
+    REQUIRE_INT(test_run(&spawn, output, sizeof(output)), 1);
+    REQUIRE_PART(output, "keeper");
+}
+END_TEST
+
 START_TEST(wrong_usage_exits_with_2)
 {
     REQUIRE_INT(run("--no-such-option", NULL, NULL, NULL), 2);
@@ -569,6 +582,7 @@ static Suite *daemon_suite(void)
     Suite *suite = suite_create("daemon");
     TCase *tests = suite_case(suite, "options", 60);
     tcase_add_test(tests, version_and_help_are_told);
+    tcase_add_loop_test(tests, roles_are_not_played_by_hand, 0, 2);
     tcase_add_test(tests, wrong_usage_exits_with_2);
     tcase_add_test(tests, check_of_a_good_file_says_ok);
     tcase_add_test(tests, check_of_a_bad_file_says_all_that_is_wrong);
