@@ -5,6 +5,8 @@ VERSION := 0.1.0
 SEGMENT ?= linux
 # Compiler instrumentation, set by check-asan and check-tsan.
 SANITIZE ?=
+# What it is built for: posix, or windows (by `make windows`).
+PLATFORM ?= posix
 
 ifeq ($(SEGMENT),linux)
 BUILD ?= build
@@ -36,14 +38,11 @@ ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-CC := gcc
-PACKAGES := libuv libcjson inih
-CPPFLAGS += -I. -Iprotocol -Iconfig -DSEGBROKER_VERSION='"$(VERSION)"' \
-	-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
+CPPFLAGS += -I. -Iprotocol -Iconfig -DSEGBROKER_VERSION='"$(VERSION)"'
 CFLAGS ?= -O2 -g
 STRICT := -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
 	-Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef \
-	-Wno-sign-conversion -fPIC -fvisibility=hidden -fno-common \
+	-Wno-sign-conversion -fvisibility=hidden -fno-common \
 	-fstack-protector-strong
 ifdef SANITIZE
 STRICT += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
@@ -51,12 +50,29 @@ LDFLAGS += -fsanitize=$(SANITIZE)
 else
 CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
+
+# ---- the platform: compiler, libraries, and how its files' names end ----
+
+ifeq ($(PLATFORM),posix)
+endings := posix linux systemd
+CC := gcc
+CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
+STRICT += -fPIC
 LDFLAGS += -Wl,-z,relro,-z,now
+PROGRAM_LDFLAGS := -pie
+UV_LIBS = $(shell pkg-config --libs libuv libcjson inih)
+CLIENT_LIBS = $(shell pkg-config --libs libcjson) -pthread
+CHECK_LIBS = $(shell pkg-config --libs check)
+libraries := $(BUILD)/libsegbroker.so.0 $(BUILD)/libsegbroker.so \
+	$(BUILD)/segbroker.pc
+else
+include packaging/windows/platform.mk
+endif
 
 # ---- sources: a platform's file is chosen by its name ----
 
-platform = $(filter-out %_posix.c %_linux.c %_windows.c,$(1)) \
-	$(filter %_linux.c %_posix.c,$(1))
+other_endings := $(filter-out $(endings),posix linux systemd windows)
+platform = $(filter-out $(foreach e,$(other_endings),%_$(e).c),$(1))
 other_segment := $(filter-out segment_$(SEGMENT).c,segment_linux.c segment_posix.c)
 
 protocol_src := $(wildcard protocol/*.c)
@@ -65,7 +81,7 @@ daemon_src := $(filter-out $(addprefix daemon/,$(other_segment)),\
 	$(call platform,$(wildcard daemon/*.c)))
 client_src := $(call platform,$(wildcard client/*.c))
 segctl_src := $(call platform,$(wildcard client/segctl/*.c))
-example_src := $(wildcard client/examples/*.c)
+example_src := $(call platform,$(wildcard client/examples/*.c))
 support_src := $(call platform,$(wildcard tests/support/*.c))
 unit_src := $(wildcard tests/unit/*_test.c)
 integration_src := $(wildcard tests/integration/*_test.c)
@@ -78,14 +94,11 @@ all_obj := $(call obj,$(protocol_src) $(config_src) $(daemon_src) \
 	$(client_src) $(segctl_src) $(example_src) $(support_src) $(unit_src) \
 	$(integration_src) $(tool_src))
 
-examples := $(patsubst client/examples/%.c,$(BUILD)/examples/%,$(example_src))
-unit_tests := $(patsubst %.c,$(BUILD)/%,$(unit_src))
-integration_tests := $(patsubst %.c,$(BUILD)/%,$(integration_src))
-test_tools := $(patsubst %.c,$(BUILD)/%,$(tool_src))
-
-UV_LIBS = $(shell pkg-config --libs $(PACKAGES))
-CJSON_LIBS = $(shell pkg-config --libs libcjson)
-CHECK_LIBS = $(shell pkg-config --libs check)
+examples := $(patsubst client/examples/%.c,$(BUILD)/examples/%$(EXE),\
+	$(example_src))
+unit_tests := $(patsubst %.c,$(BUILD)/%$(EXE),$(unit_src))
+integration_tests := $(patsubst %.c,$(BUILD)/%$(EXE),$(integration_src))
+test_tools := $(patsubst %.c,$(BUILD)/%$(EXE),$(tool_src))
 
 fuzz_src := $(wildcard tests/fuzz/*_fuzz.c)
 fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(fuzz_src))
@@ -110,16 +123,17 @@ $(call obj,$(segctl_src) $(example_src) $(support_src) $(integration_src) \
 
 # ---- products ----
 
-all: $(BUILD)/segbrokerd $(BUILD)/segctl $(BUILD)/libsegbroker.so.0 \
-	$(BUILD)/libsegbroker.so $(BUILD)/libsegbroker.a $(BUILD)/segbroker.pc \
-	$(examples)
+all: $(BUILD)/segbrokerd$(EXE) $(BUILD)/segctl$(EXE) $(libraries) \
+	$(BUILD)/libsegbroker.a $(examples)
 
 # The compiler finds headers in the packages: install them first.
 $(all_obj): | deps
+ifeq ($(PLATFORM),posix)
 deps:
 	@packaging/install-deps $(build_deps)
 deps-check:
 	@packaging/install-deps $(check_deps)
+endif
 deps-fuzz:
 	@packaging/install-deps $(fuzz_deps)
 deps-tidy:
@@ -130,16 +144,16 @@ $(BUILD)/obj/%.o: %.c
 	$(say) CC $<
 	$(Q)$(CC) $(CPPFLAGS) $(STRICT) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/segbrokerd: $(call obj,daemon/main.c) $(daemon_lib_obj)
+$(BUILD)/segbrokerd$(EXE): $(call obj,daemon/main.c) $(daemon_lib_obj)
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(UV_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(UV_LIBS)
 
 $(BUILD)/libsegbroker.so.0: $(call obj,$(client_src) $(protocol_src)) \
 		client/libsegbroker.map
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libsegbroker.so.0 \
 		-Wl,--version-script=client/libsegbroker.map -o $@ \
-		$(filter %.o,$^) $(CJSON_LIBS) -pthread
+		$(filter %.o,$^) $(CLIENT_LIBS)
 
 $(BUILD)/libsegbroker.so: $(BUILD)/libsegbroker.so.0
 	$(Q)ln -sf $(<F) $@
@@ -148,14 +162,15 @@ $(BUILD)/libsegbroker.a: $(call obj,$(client_src) $(protocol_src))
 	$(say) AR $@
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/segctl: $(call obj,$(segctl_src)) $(BUILD)/libsegbroker.a
+$(BUILD)/segctl$(EXE): $(call obj,$(segctl_src)) $(BUILD)/libsegbroker.a
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CJSON_LIBS) -pthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
 
-$(BUILD)/examples/%: $(BUILD)/obj/client/examples/%.o $(BUILD)/libsegbroker.a
+$(BUILD)/examples/%$(EXE): $(BUILD)/obj/client/examples/%.o \
+		$(BUILD)/libsegbroker.a
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CJSON_LIBS) -pthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(CLIENT_LIBS)
 
 # Made anew each time: PREFIX may differ from the last one.
 $(BUILD)/segbroker.pc: packaging/segbroker.pc.in FORCE
@@ -165,18 +180,19 @@ $(BUILD)/segbroker.pc: packaging/segbroker.pc.in FORCE
 
 # ---- tests ----
 
-$(unit_tests): $(BUILD)/%: $(BUILD)/obj/%.o \
+$(unit_tests): $(BUILD)/%$(EXE): $(BUILD)/obj/%.o \
 		$(call obj,tests/support/runner.c) $(daemon_lib_obj)
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CHECK_LIBS) $(UV_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ \
+		$(CHECK_LIBS) $(UV_LIBS)
 
-$(integration_tests) $(test_tools): $(BUILD)/%: $(BUILD)/obj/%.o \
+$(integration_tests) $(test_tools): $(BUILD)/%$(EXE): $(BUILD)/obj/%.o \
 		$(call obj,$(support_src)) $(BUILD)/libsegbroker.a
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(CHECK_LIBS) $(CJSON_LIBS) \
-		-pthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ \
+		$(CHECK_LIBS) $(CLIENT_LIBS)
 
 tests: all $(unit_tests) $(integration_tests) $(test_tools)
 
@@ -284,6 +300,7 @@ help:
 	@echo 'make rpm             RPM packages, into build/packages/'
 	@echo 'make check-system    those Debian packages in a booted systemd (root)'
 	@echo 'make check-kernel    the segment, lifetime and identity tests on Linux 6.1'
+	@echo 'make windows         all of it for Windows, cross-built, into build/windows/'
 	@echo 'make deps            install the packages that the build needs'
 	@echo 'make clean           remove build/'
 	@echo 'SEGMENT=posix        with any: segments by shm_open, the fallback'
@@ -291,5 +308,6 @@ help:
 
 include packaging/man/man.mk
 include packaging/package.mk
+include packaging/windows/windows.mk
 include tests/kernel/kernel.mk
 -include $(all_obj:.o=.d)
