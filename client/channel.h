@@ -6,6 +6,7 @@
 #define SEGBROKER_CHANNEL_H
 
 #include "frame.h"
+#include "message.h"
 #include "protocol.h"
 
 #include <stdbool.h>
@@ -79,6 +80,14 @@ void channel_wait_end(channel c);
 /* ---- handles that came ---- */
 
 void channel_close_handle(frame_handle handle);
+
+/* Takes the handle that a reply, the line given last by the reader, names. 0
+ * and the caller owns it, or FRAME_LOST. */
+int channel_claim(struct frame_reader *reader,
+                  const struct message_handle *named, frame_handle *handle);
+
+/* Names a handle for the request that channel_send_handle takes along. */
+struct message_handle channel_name(frame_handle handle);
 
 /* Bytes of the memory behind it. 0 or CHANNEL_E_SIZE. */
 int channel_handle_size(frame_handle handle, uint64_t *size);

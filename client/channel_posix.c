@@ -310,6 +310,21 @@ void channel_close_handle(frame_handle handle)
     close((int)handle);
 }
 
+int channel_claim(struct frame_reader *reader,
+                  const struct message_handle *named, frame_handle *handle)
+{
+    if (named->form != MESSAGE_HANDLE_INDEX)
+        return FRAME_LOST;
+    return frame_reader_claim(reader, named->number, handle);
+}
+
+struct message_handle channel_name(frame_handle handle)
+{
+    /* The only one of its message. */
+    (void)handle;
+    return (struct message_handle){MESSAGE_HANDLE_INDEX, 0};
+}
+
 int channel_handle_size(frame_handle handle, uint64_t *size)
 {
     struct stat status;

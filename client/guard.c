@@ -97,7 +97,9 @@ static int reclaim(segb_client *client, segb_segment *segment)
 {
     struct message_request request = {
         .op = PROTOCOL_RECLAIM,
-        .reclaim = {.segment = segment->id, .access = access_of(segment)}};
+        .reclaim = {.segment = segment->id,
+                    .access = access_of(segment),
+                    .memory = channel_name(segment->handle)}};
     struct call call = {
         .of_guard = true, .has_handle = true, .handle = segment->handle};
     struct message_grant grant;

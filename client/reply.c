@@ -58,8 +58,8 @@ static void take_loose(segb_client *client, const struct message_reply *reply)
     client->loose--;
     if (!reply->ok || message_reply_grant(reply, &grant) != 0)
         return;
-    if (grant.memory != MESSAGE_NONE &&
-        frame_reader_claim(&client->reader, grant.memory, &handle) == 0)
+    if (grant.memory.form != MESSAGE_HANDLE_NONE &&
+        channel_claim(&client->reader, &grant.memory, &handle) == 0)
         channel_close_handle(handle);
     give_back(client, grant.grant);
 }
@@ -117,12 +117,12 @@ static void take_grant(segb_client *client, struct call *call,
     frame_handle handle;
 
     if (message_reply_grant(reply, &grant) != 0 ||
-        grant.memory == MESSAGE_NONE ||
+        grant.memory.form == MESSAGE_HANDLE_NONE ||
         access_of(grant.access) != call->access) {
         nonsense(client, "the broker's reply is not the grant asked for");
         return;
     }
-    if (frame_reader_claim(&client->reader, grant.memory, &handle) != 0) {
+    if (channel_claim(&client->reader, &grant.memory, &handle) != 0) {
         give_back(client, grant.grant);
         reply_finish(client, call, SEGB_E_TOO_MANY_HANDLES,
                      "the segment's handle did not arrive: this program has "

@@ -19,9 +19,8 @@ static void on_tick(uv_timer_t *timer)
     bool again = peers_tick(broker);
 
     again = registry_ask_held(&broker->registry) || again;
-    if (broker->listener.paused)
-        listener_descriptor_freed(&broker->listener);
-    if (!again && !broker->listener.paused)
+    listener_descriptor_freed(broker->listener);
+    if (!again && !listener_is_paused(broker->listener))
         uv_timer_stop(timer);
 }
 
@@ -84,8 +83,9 @@ static int start(struct broker *broker)
     peers_init(broker);
     keeping_restore(&broker->keeping);
     watch_signals(broker);
-    if (listener_start(&broker->listener, broker,
-                       broker->keeping.given.listening.socket) < 0) {
+    broker->listener =
+        listener_start(broker, &broker->keeping.given.listening);
+    if (!broker->listener) {
         log_error("cannot listen");
         return -1;
     }
@@ -104,7 +104,7 @@ static void drain(struct broker *broker)
 {
     /* First: that clients lose their connections must not end a name. */
     keeping_close(&broker->keeping);
-    listener_close(&broker->listener);
+    broker->listener = listener_close(broker->listener);
     peers_close(broker);
     for (int i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&broker->signals[i], NULL);

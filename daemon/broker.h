@@ -42,7 +42,7 @@ struct broker {
     struct quota *quota;
     struct callers callers;
     struct registry registry;
-    struct listener listener;
+    struct listener *listener;
     struct keeping keeping;
     struct broker_counters counters;
     struct pending *woken; /* requests that no longer wait, to be served */
@@ -55,7 +55,7 @@ struct broker {
 
 struct broker_options {
     const char *config_path;
-    int keeper; /* the connection to it */
+    struct connection *keeper; /* the connection to it */
 };
 
 /* Outcomes of broker_run, for the process's exit. */

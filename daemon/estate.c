@@ -1,6 +1,6 @@
 #include "estate.h"
 
-#include "handoff.h"
+#include "handle.h"
 #include "host.h"
 #include "log.h"
 
@@ -10,13 +10,15 @@
 void estate_init(struct estate *estate)
 {
     *estate =
-        (struct estate){.listening = {.socket = -1, .lock = -1}, .next = 1};
+        (struct estate){
+            .listening = {.socket = HANDLE_NONE, .lock = HANDLE_NONE},
+            .next = 1};
 }
 
 static void close_all(const frame_handle *handles, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
-        handoff_close(handles[i]);
+        handle_close(handles[i]);
 }
 
 static void item_free(struct estate *estate, struct estate_item *item)
@@ -120,12 +122,12 @@ static int take_segment(struct estate *estate, struct link *link,
 static int take_listening(struct estate *estate, struct link *link,
                           const struct record *record)
 {
-    frame_handle handles[RECORD_HANDLES_MAX] = {-1, -1};
+    frame_handle handles[RECORD_HANDLES_MAX] = {HANDLE_NONE, HANDLE_NONE};
 
     if (link_claim(link, record, handles) < 0)
         return -1;
     listening_close(&estate->listening);
-    if (listening_adopt(&estate->listening, (int)handles[0], (int)handles[1],
+    if (listening_adopt(&estate->listening, handles[0], handles[1],
                         record->path) == 0)
         return 0;
     close_all(handles, record->handles);
@@ -152,7 +154,7 @@ static int send_listening(const struct estate *estate, struct link *link)
 {
     const struct listening *listening = &estate->listening;
     struct record record = {.kind = RECORD_LISTEN,
-                            .handles = listening->lock >= 0 ? 2 : 1,
+                            .handles = listening->lock != HANDLE_NONE ? 2 : 1,
                             .path = listening->path};
     frame_handle handles[] = {listening->socket, listening->lock};
 

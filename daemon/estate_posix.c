@@ -6,7 +6,8 @@
  */
 #include "estate.h"
 
-#include "handoff.h"
+#include "handle.h"
+#include "handoff_posix.h"
 #include "log.h"
 
 #include <errno.h>
@@ -116,9 +117,9 @@ failed:
 
 void estate_pack_close(const struct estate_pack *pack)
 {
-    handoff_close(pack->records);
-    handoff_close(pack->ends[0]);
-    handoff_close(pack->ends[1]);
+    handle_close(pack->records);
+    handle_close(pack->ends[0]);
+    handle_close(pack->ends[1]);
 }
 
 /* ---- out ---- */
@@ -196,7 +197,7 @@ static int unpack_line(struct estate *estate, struct unpacker *unpacker,
             r = estate_keep(estate, &new);
         else
             while (new.count > 0)
-                handoff_close(new.handles[--new.count]);
+                handle_close(new.handles[--new.count]);
     }
     record_deinit(&record);
     return r;
@@ -217,7 +218,7 @@ static void unpack_text(struct estate *estate, const int ends[2],
             lost++;
     }
     while (unpacker.taken < unpacker.count)
-        handoff_close(unpacker.handles[unpacker.taken++]);
+        handle_close(unpacker.handles[unpacker.taken++]);
     if (lost > 0)
         log_error("%u records of segments cannot be read: these are lost",
                   lost);

@@ -1,4 +1,4 @@
-#include "handoff.h"
+#include "handoff_posix.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -20,7 +20,7 @@ static bool is_file(int fd)
     return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-static void take_handles(struct msghdr *header, struct handoff_handles *taken)
+static void take_handles(struct msghdr *header, struct connection_handles *taken)
 {
     struct cmsghdr *c;
     int fd;
@@ -41,12 +41,12 @@ static void take_handles(struct msghdr *header, struct handoff_handles *taken)
     }
 }
 
-int handoff_receive(int connection, char *bytes, size_t capacity, size_t *size,
-                    struct handoff_handles *handles)
+int handoff_receive(int socket, char *bytes, size_t capacity, size_t *size,
+                    struct connection_handles *handles)
 {
     union {
         struct cmsghdr align;
-        char bytes[CMSG_SPACE(HANDOFF_RECEIVE_MAX * sizeof(int))];
+        char bytes[CMSG_SPACE(CONNECTION_RECEIVE_MAX * sizeof(int))];
     } control;
     struct iovec data = {.iov_base = bytes, .iov_len = capacity};
     struct msghdr header = {.msg_iov = &data,
@@ -58,12 +58,12 @@ int handoff_receive(int connection, char *bytes, size_t capacity, size_t *size,
 
     handles->count = 0;
     do
-        n = recvmsg(connection, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        n = recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
     if (n < 0 && errno == EAGAIN)
-        return HANDOFF_E_AGAIN;
+        return CONNECTION_E_AGAIN;
     if (n <= 0)
-        return HANDOFF_E_GONE;
+        return CONNECTION_E_GONE;
     *size = (size_t)n;
     handles->truncated = header.msg_flags & MSG_CTRUNC;
     if (header.msg_controllen > 0)
@@ -71,17 +71,12 @@ int handoff_receive(int connection, char *bytes, size_t capacity, size_t *size,
     return 0;
 }
 
-void handoff_wait(int connection, bool writing, int milliseconds)
+void handoff_wait(int socket, bool writing, int milliseconds)
 {
-    struct pollfd wait = {.fd = connection,
+    struct pollfd wait = {.fd = socket,
                           .events = writing ? POLLOUT : POLLIN};
 
     poll(&wait, 1, milliseconds);
-}
-
-int handoff_pair(int ends[2])
-{
-    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
 }
 
 static void put_handles(struct msghdr *header, union control *control,
@@ -102,7 +97,7 @@ static void put_handles(struct msghdr *header, union control *control,
     }
 }
 
-int handoff_send(int connection, const char *bytes, size_t size,
+int handoff_send(int socket, const char *bytes, size_t size,
                  const frame_handle *handles, unsigned count, size_t *sent)
 {
     struct iovec data = {.iov_base = (void *)bytes, .iov_len = size};
@@ -113,7 +108,7 @@ int handoff_send(int connection, const char *bytes, size_t size,
     if (count > 0)
         put_handles(&header, &control, handles, count);
     do
-        n = sendmsg(connection, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     if (n >= 0) {
         *sent = (size_t)n;
@@ -123,28 +118,18 @@ int handoff_send(int connection, const char *bytes, size_t size,
     case EAGAIN:
     case ENOBUFS:
     case ENOMEM:
-        return HANDOFF_E_AGAIN;
+        return CONNECTION_E_AGAIN;
     case ETOOMANYREFS:
-        return HANDOFF_E_REFS;
+        return CONNECTION_E_REFS;
     default:
-        return HANDOFF_E_GONE;
+        return CONNECTION_E_GONE;
     }
 }
 
-bool handoff_all_read(int connection)
+bool handoff_all_read(int socket)
 {
     int unread = 0;
 
     /* On Linux this is SIOCOUTQ: bytes that wait at the receiver count. */
-    return ioctl(connection, TIOCOUTQ, &unread) == 0 && unread == 0;
-}
-
-void handoff_finish(int connection)
-{
-    shutdown(connection, SHUT_RDWR);
-}
-
-void handoff_close(frame_handle handle)
-{
-    close((int)handle);
+    return ioctl(socket, TIOCOUTQ, &unread) == 0 && unread == 0;
 }

@@ -4,6 +4,7 @@
 #ifndef SEGBROKER_IDENTITY_H
 #define SEGBROKER_IDENTITY_H
 
+#include "connection.h"
 #include "principal.h"
 
 #include <stdbool.h>
@@ -25,8 +26,8 @@ enum {
 
 /* Reads the peer of a connection. 0 and an identity for identity_deinit and
  * the process id (0 when the system does not tell), or an outcome above. */
-int identity_of_peer(int connection, struct identity *identity,
-                     uint64_t *process);
+int identity_of_peer(const struct connection *connection,
+                     struct identity *identity, uint64_t *process);
 void identity_deinit(struct identity *identity);
 
 /* Whether the principal means this identity, or a group that it is in. */

@@ -40,7 +40,7 @@ static int compare_groups(const void *a, const void *b)
 }
 
 /* Reads the supplementary groups into an array that has room for one more. */
-static int read_groups(int connection, struct identity *identity)
+static int read_groups(int fd, struct identity *identity)
 {
     socklen_t size = 32 * sizeof(gid_t);
     uint32_t *groups = NULL, *larger;
@@ -50,7 +50,7 @@ static int read_groups(int connection, struct identity *identity)
         if (!larger)
             break;
         groups = larger;
-        if (getsockopt(connection, SOL_SOCKET, SO_PEERGROUPS, groups, &size) ==
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) ==
             0) {
             identity->groups = groups;
             identity->group_count = size / sizeof(gid_t);
@@ -63,21 +63,22 @@ static int read_groups(int connection, struct identity *identity)
     return IDENTITY_E_SYSTEM;
 }
 
-int identity_of_peer(int connection, struct identity *identity,
-                     uint64_t *process)
+int identity_of_peer(const struct connection *connection,
+                     struct identity *identity, uint64_t *process)
 {
+    int fd = (int)connection_handle(connection);
     struct identity found;
     struct ucred peer;
     socklen_t size = sizeof(peer);
     int r;
 
-    if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
         return IDENTITY_E_SYSTEM;
     if (peer.uid == (uid_t)-1)
         return IDENTITY_E_SYSTEM;
     if (peer.uid == OVERFLOW_ID && namespace_is_partial())
         return IDENTITY_UNMAPPED;
-    r = read_groups(connection, &found);
+    r = read_groups(fd, &found);
     if (r < 0)
         return r;
     found.user = peer.uid;

@@ -2,7 +2,7 @@
 
 #include "broker.h"
 #include "estate.h"
-#include "handoff.h"
+#include "handle.h"
 #include "host.h"
 #include "link.h"
 #include "log.h"
@@ -62,7 +62,7 @@ static void start_broker(struct keeper *keeper);
 
 /* ---- to the broker ---- */
 
-static void tell(struct keeper *keeper, enum record_kind kind)
+static void tell_broker(struct keeper *keeper, enum record_kind kind)
 {
     struct record record = {.kind = kind};
 
@@ -86,7 +86,7 @@ static void stop_broker(struct keeper *keeper)
         finish(keeper);
     } else if (keeper->ending_at == 0) {
         keeper->ending_at = uv_now(&keeper->loop);
-        tell(keeper, RECORD_STOP);
+        tell_broker(keeper, RECORD_STOP);
     }
 }
 
@@ -151,7 +151,7 @@ static void after_broker(struct keeper *keeper)
     if (keeper->link || keeper->child)
         return; /* one half of the news is missing */
     keeper->ending_at = 0;
-    if (keeper->estate.listening.socket < 0) {
+    if (keeper->estate.listening.socket == HANDLE_NONE) {
         log_error("this keeper was given nothing to keep: a broker starts "
                   "--role=keeper, nobody else");
         keeper->result = BROKER_FAILED;
@@ -196,7 +196,7 @@ static void try_program(struct keeper *keeper);
 
 static void on_ready(struct keeper *keeper, const struct record *record)
 {
-    char text[160];
+    char text[LISTENING_PATH_MAX + 32];
 
     /* Of its own child it knows, and need not take anybody's word. */
     if (!keeper->child)
@@ -238,13 +238,11 @@ static void on_record(struct link *link, const struct record *record,
 
 /* ---- the broker's beginning ---- */
 
-static void watch_link(struct keeper *keeper, int connection)
+static void watch_link(struct keeper *keeper, struct connection *connection)
 {
     keeper->link = link_new(connection);
-    if (!keeper->link) {
-        handoff_close(connection);
+    if (!keeper->link)
         return;
-    }
     keeper->link->data = keeper;
     keeper->link->on_record = on_record;
     keeper->link->on_end = on_link_end;
@@ -252,27 +250,28 @@ static void watch_link(struct keeper *keeper, int connection)
 
 static void start_broker(struct keeper *keeper)
 {
-    int ends[2];
+    frame_handle ends[2];
 
     uv_update_time(&keeper->loop);
     keeper->started_at = uv_now(&keeper->loop);
     keeper->status = -1;
     keeper->signal = 0;
-    if (handoff_pair(ends) < 0) {
+    if (connection_pair(ends) < 0) {
         log_error("cannot start the broker: no descriptor is free");
         start_again(keeper);
         return;
     }
     keeper->child = program_start(&keeper->loop, PROGRAM_BROKER, ends[1],
                                   on_broker_end, keeper);
-    handoff_close(ends[1]);
+    handle_close(ends[1]);
     if (!keeper->child) {
-        handoff_close(ends[0]);
+        handle_close(ends[0]);
         start_again(keeper);
         return;
     }
     keeper->broker = program_process(keeper->child);
-    watch_link(keeper, ends[0]);
+    watch_link(keeper,
+               connection_join(ends[0], program_handle(keeper->child)));
     if (!keeper->link ||
         estate_send(&keeper->estate, keeper->link) == LINK_E_LATE)
         kill_broker(keeper);
@@ -310,7 +309,7 @@ static void on_watch(uv_timer_t *timer)
     }
     if (keeper->serves && keeper->ending_at == 0) {
         keeper->pong = false;
-        tell(keeper, RECORD_PING);
+        tell_broker(keeper, RECORD_PING);
     }
 }
 
@@ -394,7 +393,7 @@ static void on_signal(uv_signal_t *handle, int number)
     struct keeper *keeper = handle->data;
 
     if (number == SIGHUP) {
-        tell(keeper, RECORD_RELOAD);
+        tell_broker(keeper, RECORD_RELOAD);
         return;
     }
     if (keeper->plan != PLAN_END)
@@ -464,7 +463,7 @@ static int take_over(struct keeper *keeper)
         service_clear_store();
         log_info("%u segments are back", estate_count(&keeper->estate));
     }
-    if (given.socket < 0)
+    if (given.socket == HANDLE_NONE)
         return listening_open(listening, keeper->options->socket_path);
     if (listening_adopt(listening, given.socket, given.lock, NULL) == 0)
         return 0;
@@ -488,7 +487,8 @@ int keeper_run(const struct keeper_options *options)
     return run(&keeper);
 }
 
-int keeper_succeed(const struct keeper_options *options, int connection)
+int keeper_succeed(const struct keeper_options *options,
+                   struct connection *connection)
 {
     struct keeper keeper = {.options = options};
 

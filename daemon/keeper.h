@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+struct connection;
+
 struct keeper_options {
     const char *socket_path; /* where the service manager gave no socket */
     uint64_t pause_ms;       /* the longest, before a broker that dies again and
@@ -21,6 +23,7 @@ int keeper_run(const struct keeper_options *options);
 
 /* The same for a keeper that takes over from a dead one: a broker, which
  * serves already, has started it and gives it everything. */
-int keeper_succeed(const struct keeper_options *options, int connection);
+int keeper_succeed(const struct keeper_options *options,
+                   struct connection *connection);
 
 #endif

@@ -1,7 +1,7 @@
 #include "keeping.h"
 
 #include "broker.h"
-#include "handoff.h"
+#include "handle.h"
 #include "host.h"
 #include "log.h"
 #include "program.h"
@@ -127,44 +127,48 @@ static int gather(struct keeping *keeping, struct estate *estate)
 /* Gives back what gather only lent. */
 static void scatter(struct estate *estate)
 {
-    estate->listening = (struct listening){.socket = -1, .lock = -1};
+    estate->listening = (struct listening){.socket = HANDLE_NONE, .lock = HANDLE_NONE};
     estate_deinit(estate);
 }
 
 static void serve_link(struct keeping *keeping);
 
-static int start_keeper(struct keeping *keeping, struct link *link, int end)
+/* Starts a keeper at the other of two ends, and gives it everything. NULL
+ * when that fails; the ends are closed. */
+static struct link *start_keeper(struct keeping *keeping, frame_handle ends[2])
 {
+    struct link *link = NULL;
     struct estate estate;
     int r;
 
     program_forget(keeping->child);
     keeping->child = program_start(&keeping->broker->loop, PROGRAM_SUCCESSOR,
-                                   end, on_keeper_end, keeping);
+                                   ends[1], on_keeper_end, keeping);
+    handle_close(ends[1]);
     if (!keeping->child)
-        return -1;
+        handle_close(ends[0]);
+    else
+        link = link_new(
+            connection_join(ends[0], program_handle(keeping->child)));
+    if (!link)
+        return NULL;
     r = gather(keeping, &estate);
     if (r == 0)
         r = estate_send(&estate, link);
     scatter(&estate);
-    return r;
+    return r == 0 ? link : link_close(link);
 }
 
 static void respawn(struct keeping *keeping)
 {
     struct link *link;
-    int ends[2];
-    int r;
+    frame_handle ends[2];
 
-    if (handoff_pair(ends) < 0)
+    if (connection_pair(ends) < 0)
         return;
-    link = link_new(ends[0]);
-    r = link ? start_keeper(keeping, link, ends[1]) : -1;
-    handoff_close(ends[1]);
-    if (r < 0) {
-        link_close(link);
+    link = start_keeper(keeping, ends);
+    if (!link)
         return;
-    }
     link_close(keeping->link);
     keeping->link = link;
     keeping->is_alone = false;
@@ -232,14 +236,13 @@ static void serve_link(struct keeping *keeping)
 
 /* ---- begin and end ---- */
 
-int keeping_init(struct keeping *keeping, struct broker *broker, int connection)
+int keeping_init(struct keeping *keeping, struct broker *broker,
+                 struct connection *connection)
 {
     *keeping = (struct keeping){.broker = broker, .link = link_new(connection)};
     estate_init(&keeping->given);
-    if (!keeping->link) {
-        handoff_close(connection);
+    if (!keeping->link)
         return -1;
-    }
     keeping->link->data = keeping;
     keeping->link->on_record = on_record;
     if (link_read_until(keeping->link, &keeping->is_given) == 0)
@@ -248,7 +251,7 @@ int keeping_init(struct keeping *keeping, struct broker *broker, int connection)
     log_error("the keeper died while it gave everything back: %u segments "
               "came",
               estate_count(&keeping->given));
-    if (keeping->given.listening.socket >= 0)
+    if (keeping->given.listening.socket != HANDLE_NONE)
         return 0;
     link_close(keeping->link);
     return -1;

@@ -33,7 +33,7 @@ struct keeping {
 /* Takes over the connection to the keeper and receives all that it keeps. 0,
  * or negative with the reason in the log. */
 int keeping_init(struct keeping *keeping, struct broker *broker,
-                 int connection);
+                 struct connection *connection);
 
 /* Makes entries of what was given, and lets their names wait for their
  * holders. */

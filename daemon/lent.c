@@ -1,6 +1,6 @@
 #include "lent.h"
 
-#include "handoff.h"
+#include "handle.h"
 
 #include <stdlib.h>
 
@@ -22,7 +22,7 @@ struct lent *lent_ref(struct lent *lent)
 struct lent *lent_unref(struct lent *lent)
 {
     if (lent && --lent->borrowers == 0) {
-        handoff_close(lent->handle);
+        handle_close(lent->handle);
         free(lent);
     }
     return NULL;

@@ -1,18 +1,28 @@
 #include "link.h"
 
-#include "handoff.h"
+#include "handle.h"
 #include "log.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-struct link *link_new(int connection)
+static void forget_names(struct link *link)
 {
-    struct link *link = calloc(1, sizeof(*link));
+    for (unsigned i = 0; i < RECORD_HANDLES_MAX; i++)
+        link->names[i] = (struct message_handle){MESSAGE_HANDLE_INDEX, i};
+}
 
-    if (!link)
+struct link *link_new(struct connection *connection)
+{
+    struct link *link = connection ? calloc(1, sizeof(*link)) : NULL;
+
+    if (!link) {
+        connection_close(connection, NULL, NULL);
         return NULL;
+    }
     link->connection = connection;
-    frame_reader_init(&link->reader, handoff_close);
+    forget_names(link);
+    frame_reader_init(&link->reader, handle_close);
     buffer_init(&link->out, PROTOCOL_LINE_MAX);
     return link;
 }
@@ -22,8 +32,7 @@ struct link *link_new(int connection)
 static void end(struct link *link)
 {
     link->ended = true;
-    if (link->started)
-        uv_poll_stop(&link->poll);
+    connection_watch(link->connection, 0);
 }
 
 static void take_line(struct link *link, const char *line, size_t size)
@@ -35,19 +44,24 @@ static void take_line(struct link *link, const char *line, size_t size)
                   (int)(size < 200 ? size : 200), line);
         return;
     }
-    link->on_record(link, &record, line, size);
+    if (record.kind == RECORD_HANDLES) {
+        memcpy(link->names, record.names, sizeof(link->names));
+    } else {
+        link->on_record(link, &record, line, size);
+        forget_names(link);
+    }
     record_deinit(&record);
 }
 
-/* Reads once. 0, or a handoff outcome. */
+/* Reads once. 0, or a connection's outcome. */
 static int receive(struct link *link)
 {
-    struct handoff_handles handles = {.capacity = RECORD_HANDLES_MAX,
-                                      .any = true};
+    struct connection_handles handles = {.capacity = RECORD_HANDLES_MAX,
+                                         .any = true};
     const char *line;
     size_t size;
-    int r = handoff_receive(link->connection, link->input, sizeof(link->input),
-                            &size, &handles);
+    int r = connection_receive(link->connection, link->input,
+                               sizeof(link->input), &size, &handles);
 
     if (r < 0)
         return r;
@@ -62,16 +76,15 @@ static int receive(struct link *link)
            (r = frame_reader_next(&link->reader, &line, &size)) == FRAME_LINE)
         take_line(link, line, size);
     if (!link->ended && (r < 0 || frame_reader_keep(&link->reader) < 0))
-        return HANDOFF_E_GONE;
+        return CONNECTION_E_GONE;
     return 0;
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+static void on_ready(void *data, unsigned events)
 {
-    struct link *link = poll->data;
+    struct link *link = data;
 
-    (void)events;
-    if (status == 0 && receive(link) != HANDOFF_E_GONE)
+    if (events != 0 && receive(link) != CONNECTION_E_GONE)
         return;
     end(link);
     link->on_end(link);
@@ -79,11 +92,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 int link_start(struct link *link, uv_loop_t *loop)
 {
-    if (uv_poll_init(loop, &link->poll, link->connection) < 0)
+    if (connection_start(link->connection, loop, on_ready, link) < 0)
         return -1;
-    link->poll.data = link;
-    link->started = true;
-    return uv_poll_start(&link->poll, UV_READABLE, on_poll);
+    connection_watch(link->connection, CONNECTION_READABLE);
+    return 0;
 }
 
 int link_read_until(struct link *link, const bool *done)
@@ -92,12 +104,12 @@ int link_read_until(struct link *link, const bool *done)
 
     while (!*done) {
         r = receive(link);
-        if (r == HANDOFF_E_GONE) {
+        if (r == CONNECTION_E_GONE) {
             end(link);
             return LINK_E_GONE;
         }
-        if (r == HANDOFF_E_AGAIN)
-            handoff_wait(link->connection, false, LINK_PATIENCE_MS);
+        if (r == CONNECTION_E_AGAIN)
+            connection_wait(link->connection, false, LINK_PATIENCE_MS);
     }
     return 0;
 }
@@ -108,7 +120,7 @@ bool link_drain(struct link *link)
 
     while (!link->ended && r == 0)
         r = receive(link);
-    if (r == HANDOFF_E_GONE)
+    if (r == CONNECTION_E_GONE)
         end(link);
     return link->ended;
 }
@@ -117,10 +129,11 @@ int link_claim(struct link *link, const struct record *record,
                frame_handle handles[RECORD_HANDLES_MAX])
 {
     for (unsigned i = 0; i < record->handles; i++) {
-        if (frame_reader_claim(&link->reader, i, &handles[i]) == 0)
+        if (connection_claim(link->connection, &link->reader, &link->names[i],
+                             &handles[i]) == 0)
             continue;
         while (i > 0)
-            handoff_close(handles[--i]);
+            handle_close(handles[--i]);
         return -1;
     }
     return 0;
@@ -128,42 +141,95 @@ int link_claim(struct link *link, const struct record *record,
 
 /* ---- writing ---- */
 
-static int send_some(struct link *link, const char *bytes, size_t size,
-                     const frame_handle *handles, unsigned count, size_t *sent)
+/* What link_send_line still has to send. */
+struct sending {
+    const char *bytes;
+    size_t size;
+    const frame_handle *handles;
+    unsigned count;
+};
+
+static bool is_late(uint64_t began)
+{
+    return uv_hrtime() - began > LINK_PATIENCE_MS * UINT64_C(1000000);
+}
+
+static int send_some(struct link *link, const struct sending *s, size_t *sent)
 {
     uint64_t began = uv_hrtime();
     int r;
 
-    while ((r = handoff_send(link->connection, bytes, size, handles, count,
-                             sent)) < 0) {
-        if (r == HANDOFF_E_GONE)
+    while ((r = connection_send(link->connection, s->bytes, s->size, s->handles,
+                                s->count, sent)) < 0) {
+        if (r == CONNECTION_E_GONE)
             return LINK_E_GONE;
-        if (uv_hrtime() - began > LINK_PATIENCE_MS * UINT64_C(1000000))
+        if (is_late(began))
             return LINK_E_LATE;
         /* Of handles that are under way nobody tells when they are read. */
-        if (r == HANDOFF_E_REFS)
+        if (r == CONNECTION_E_REFS)
             uv_sleep(1);
         else
-            handoff_wait(link->connection, true, LINK_PATIENCE_MS);
+            connection_wait(link->connection, true, LINK_PATIENCE_MS);
     }
     return 0;
+}
+
+static int send_all(struct link *link, struct sending *s)
+{
+    uint64_t began = uv_hrtime();
+    size_t sent;
+    int r;
+
+    for (; s->size > 0; s->bytes += sent, s->size -= sent) {
+        r = send_some(link, s, &sent);
+        if (r < 0)
+            return r;
+        s->count = 0; /* they went with the first byte */
+    }
+    while (!connection_is_sent(link->connection)) {
+        if (is_late(began))
+            return LINK_E_LATE;
+        connection_wait(link->connection, true, LINK_PATIENCE_MS);
+    }
+    return 0;
+}
+
+/* Where handles are named by value, a record of their names goes before. */
+static int send_names(struct link *link, const frame_handle *handles,
+                      unsigned count)
+{
+    struct record record = {.kind = RECORD_HANDLES, .handles = count};
+    struct sending sending = {0};
+    struct buffer line;
+    int r = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (connection_attach(link->connection, handles[i], i,
+                              &record.names[i]) < 0)
+            return LINK_E_GONE;
+    if (count == 0 || record.names[0].form == MESSAGE_HANDLE_INDEX)
+        return 0;
+    buffer_init(&line, PROTOCOL_LINE_MAX);
+    if (record_write(&line, &record) < 0)
+        r = LINK_E_LATE;
+    sending.bytes = line.data;
+    sending.size = line.size;
+    if (r == 0)
+        r = send_all(link, &sending);
+    buffer_deinit(&line);
+    return r;
 }
 
 int link_send_line(struct link *link, const char *line, size_t size,
                    const frame_handle *handles, unsigned count)
 {
-    size_t sent;
+    struct sending sending = {line, size, handles, count};
     int r;
 
     if (link->ended)
         return LINK_E_GONE;
-    for (; size > 0; line += sent, size -= sent) {
-        r = send_some(link, line, size, handles, count, &sent);
-        if (r < 0)
-            return r;
-        count = 0; /* they went with the first byte */
-    }
-    return 0;
+    r = send_names(link, handles, count);
+    return r < 0 ? r : send_all(link, &sending);
 }
 
 int link_send(struct link *link, const struct record *record,
@@ -183,14 +249,6 @@ int link_send(struct link *link, const struct record *record,
 
 /* ---- the end ---- */
 
-static void on_closed(uv_handle_t *handle)
-{
-    struct link *link = handle->data;
-
-    handoff_close(link->connection);
-    free(link);
-}
-
 struct link *link_close(struct link *link)
 {
     if (!link)
@@ -198,11 +256,6 @@ struct link *link_close(struct link *link)
     end(link);
     frame_reader_deinit(&link->reader);
     buffer_deinit(&link->out);
-    if (link->started) {
-        uv_close((uv_handle_t *)&link->poll, on_closed);
-    } else {
-        handoff_close(link->connection);
-        free(link);
-    }
+    connection_close(link->connection, free, link);
     return NULL;
 }

@@ -5,13 +5,12 @@
 #ifndef SEGBROKER_LINK_H
 #define SEGBROKER_LINK_H
 
+#include "connection.h"
 #include "frame.h"
 #include "protocol.h"
 #include "record.h"
 
 #include <stdbool.h>
-#include <uv.h>
-
 enum {
     LINK_E_GONE = -1, /* the other side has died, or ended it */
     LINK_E_LATE = -2  /* it did not move for LINK_PATIENCE_MS */
@@ -21,9 +20,9 @@ enum {
 enum { LINK_PATIENCE_MS = 5000 };
 
 struct link {
-    uv_poll_t poll;
-    int connection;
+    struct connection *connection;
     struct frame_reader reader;
+    struct message_handle names[RECORD_HANDLES_MAX]; /* of the next record */
     struct buffer out; /* the record that is being sent */
     /* Called for each record; the line is what it was read from. */
     void (*on_record)(struct link *link, const struct record *record,
@@ -31,14 +30,13 @@ struct link {
     /* Called once, when the other side is gone and all it sent was read. */
     void (*on_end)(struct link *link);
     void *data;
-    bool started;
     bool ended;
     char input[PROTOCOL_LINE_MAX];
 };
 
-/* A link over a connection, which becomes its own. It does nothing by itself
- * before link_start. NULL when memory is short. */
-struct link *link_new(int connection);
+/* A link over a connection (NULL: none), which becomes its own. It does nothing
+ * by itself before link_start. NULL when memory is short. */
+struct link *link_new(struct connection *connection);
 
 /* Serves it from the loop. 0, or negative when it is no connection. */
 int link_start(struct link *link, uv_loop_t *loop);

@@ -7,29 +7,27 @@
 #ifndef SEGBROKER_LISTENER_H
 #define SEGBROKER_LISTENER_H
 
+#include "listening.h"
+
 #include <stdbool.h>
-#include <uv.h>
 
 /* Descriptors that accept leaves free. */
 enum { LISTENER_RESERVE = 64 };
 
 struct broker;
+struct listener;
 
-struct listener {
-    struct broker *broker;
-    int socket; /* the lender's */
-    bool paused;
-    uv_poll_t poll;
-};
+/* Begins to accept; `listening` stays the lender's. NULL when it cannot. */
+struct listener *listener_start(struct broker *broker,
+                                const struct listening *listening);
 
-/* Begins to accept. 0 or negative. */
-int listener_start(struct listener *listener, struct broker *broker,
-                   int socket);
+/* Stops accepting; libuv's callbacks must still run. NULL is fine. Returns
+ * NULL. */
+struct listener *listener_close(struct listener *listener);
 
-/* Stops accepting; libuv's callbacks must still run. */
-void listener_close(struct listener *listener);
+bool listener_is_paused(const struct listener *listener);
 
-/* Some descriptor was closed: accept may go on. */
+/* Some descriptor was closed: accept may go on. NULL is fine. */
 void listener_descriptor_freed(struct listener *listener);
 
 #endif

@@ -5,9 +5,17 @@
 #include "log.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 enum { ACCEPTS_PER_WAKEUP = 64 };
+
+struct listener {
+    struct broker *broker;
+    int socket; /* the lender's */
+    bool paused;
+    uv_poll_t poll;
+};
 
 static void pause_accept(struct listener *listener)
 {
@@ -39,7 +47,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
         /* The kernel gives the lowest free number. */
         if ((unsigned)fd + LISTENER_RESERVE >= host_descriptor_limit())
             pause_accept(listener);
-        peer_accept(listener->broker, fd);
+        peer_accept(listener->broker, connection_accept(fd));
     }
 }
 
@@ -48,27 +56,45 @@ static void watch(struct listener *listener)
     uv_poll_start(&listener->poll, UV_READABLE, on_connection);
 }
 
-int listener_start(struct listener *listener, struct broker *broker, int socket)
+struct listener *listener_start(struct broker *broker,
+                                const struct listening *listening)
 {
+    struct listener *listener = calloc(1, sizeof(*listener));
+
+    if (!listener)
+        return NULL;
     listener->broker = broker;
-    listener->socket = socket;
-    listener->paused = false;
-    if (uv_poll_init(&broker->loop, &listener->poll, socket) < 0)
-        return -1;
+    listener->socket = (int)listening->socket;
+    if (uv_poll_init(&broker->loop, &listener->poll, listener->socket) < 0) {
+        free(listener);
+        return NULL;
+    }
     listener->poll.data = listener;
     watch(listener);
-    return 0;
+    return listener;
 }
 
-void listener_close(struct listener *listener)
+static void on_closed(uv_handle_t *handle)
 {
-    listener->paused = false;
-    uv_close((uv_handle_t *)&listener->poll, NULL);
+    free(handle->data);
+}
+
+struct listener *listener_close(struct listener *listener)
+{
+    if (listener)
+        uv_close((uv_handle_t *)&listener->poll, on_closed);
+    return NULL;
+}
+
+bool listener_is_paused(const struct listener *listener)
+{
+    return listener->paused;
 }
 
 void listener_descriptor_freed(struct listener *listener)
 {
-    if (!listener->paused || host_descriptors_low(LISTENER_RESERVE))
+    if (!listener || !listener->paused ||
+        host_descriptors_low(LISTENER_RESERVE))
         return;
     listener->paused = false;
     log_info("descriptors are free again: new clients are taken");

@@ -8,13 +8,17 @@
 #ifndef SEGBROKER_LISTENING_H
 #define SEGBROKER_LISTENING_H
 
+#include "handle.h"
+
 #include <stdint.h>
 
+enum { LISTENING_PATH_MAX = 256 };
+
 struct listening {
-    char path[108];
-    char lock_path[108 + 8];
-    int lock; /* -1: none */
-    int socket;
+    char path[LISTENING_PATH_MAX];
+    char lock_path[LISTENING_PATH_MAX + 8];
+    frame_handle lock; /* HANDLE_NONE: none */
+    frame_handle socket;
     uint64_t socket_inode; /* of the path, to know it again */
 };
 
@@ -22,10 +26,10 @@ struct listening {
  * with the reason in the log. */
 int listening_open(struct listening *listening, const char *path);
 
-/* Takes over one that is open already; `lock` -1 when it has none. `path` NULL
- * asks the socket. 0, or negative when it is no listening socket. */
-int listening_adopt(struct listening *listening, int socket, int lock,
-                    const char *path);
+/* Takes over one that is open already; `lock` HANDLE_NONE when it has none.
+ * `path` NULL asks the socket. 0, or negative when it is no listening socket. */
+int listening_adopt(struct listening *listening, frame_handle socket,
+                    frame_handle lock, const char *path);
 
 /* Closes it. */
 void listening_close(struct listening *listening);

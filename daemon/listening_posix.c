@@ -30,7 +30,7 @@ static void set_path(struct listening *listening, const char *path)
 
 static int make_folder(const char *path)
 {
-    char folder[108];
+    char folder[LISTENING_PATH_MAX];
     char *slash;
     bool system_wide;
 
@@ -88,11 +88,12 @@ static int try_lock(const char *path, int *lock)
 
 static int take_lock(struct listening *listening)
 {
-    int r;
+    int lock = HANDLE_NONE, r;
 
     do
-        r = try_lock(listening->lock_path, &listening->lock);
+        r = try_lock(listening->lock_path, &lock);
     while (r > 0);
+    listening->lock = lock;
     return r;
 }
 
@@ -113,30 +114,31 @@ static int clear_path(const char *path)
 static int bind_socket(struct listening *listening)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    memcpy(address.sun_path, listening->path, strlen(listening->path) + 1);
-    listening->socket =
-        socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (listening->socket < 0)
+    listening->socket = fd;
+    if (fd < 0)
         return fail("cannot make a socket for", listening->path);
-    if (bind(listening->socket, (struct sockaddr *)&address, sizeof(address)) <
-        0)
+    memcpy(address.sun_path, listening->path, strlen(listening->path) + 1);
+    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
         return fail("cannot bind", listening->path);
     listening->socket_inode = inode_at(listening->path);
     if (chmod(listening->path, 0666) < 0)
         return fail("cannot open up", listening->path);
-    if (listen(listening->socket, BACKLOG) < 0)
+    if (listen(fd, BACKLOG) < 0)
         return fail("cannot listen on", listening->path);
     return 0;
 }
 
 int listening_open(struct listening *listening, const char *path)
 {
-    listening->lock = listening->socket = -1;
-    if (strlen(path) >= sizeof(listening->path)) {
+    size_t most = sizeof((struct sockaddr_un){0}.sun_path) - 1;
+
+    listening->lock = listening->socket = HANDLE_NONE;
+    if (strlen(path) > most) {
         log_error("the socket's path has %zu bytes, at most %zu are possible: "
                   "%s",
-                  strlen(path), sizeof(listening->path) - 1, path);
+                  strlen(path), most, path);
         return -1;
     }
     set_path(listening, path);
@@ -149,19 +151,20 @@ int listening_open(struct listening *listening, const char *path)
     return 0;
 }
 
-int listening_adopt(struct listening *listening, int socket, int lock,
-                    const char *path)
+int listening_adopt(struct listening *listening, frame_handle socket,
+                    frame_handle lock, const char *path)
 {
+    int fd = (int)socket;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     socklen_t size = sizeof(address);
     int listens = 0;
     socklen_t listens_size = sizeof(listens);
 
-    if (getsockname(socket, (struct sockaddr *)&address, &size) < 0 ||
+    if (getsockname(fd, (struct sockaddr *)&address, &size) < 0 ||
         address.sun_family != AF_UNIX || !address.sun_path[0] ||
-        getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_size) <
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_size) <
             0 ||
-        !listens || fcntl(socket, F_SETFL, O_NONBLOCK) < 0)
+        !listens || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
         return -1;
     listening->socket = socket;
     listening->lock = lock;
@@ -172,11 +175,9 @@ int listening_adopt(struct listening *listening, int socket, int lock,
 
 void listening_close(struct listening *listening)
 {
-    if (listening->socket >= 0)
-        close(listening->socket);
-    if (listening->lock >= 0)
-        close(listening->lock);
-    listening->lock = listening->socket = -1;
+    handle_close(listening->socket);
+    handle_close(listening->lock);
+    listening->lock = listening->socket = HANDLE_NONE;
 }
 
 void listening_remove(struct listening *listening)
@@ -186,7 +187,7 @@ void listening_remove(struct listening *listening)
         if (listening->socket >= 0 &&
             inode_at(listening->path) == listening->socket_inode)
             unlink(listening->path);
-        if (inode_at(listening->lock_path) == inode_of(listening->lock))
+        if (inode_at(listening->lock_path) == inode_of((int)listening->lock))
             unlink(listening->lock_path);
     }
     listening_close(listening);

@@ -170,7 +170,7 @@ static int keep(const struct options *options, enum program_role role)
                                     .pause_ms = options->pause_ms};
 
     if (role == PROGRAM_SUCCESSOR)
-        return keeper_succeed(&keeper, PROGRAM_LINK);
+        return keeper_succeed(&keeper, program_join());
     if (!keeper.socket_path) {
         if (find_socket(options, socket_path, sizeof(socket_path)) != 0)
             return EXIT_USAGE;
@@ -182,7 +182,7 @@ static int keep(const struct options *options, enum program_role role)
 static int serve(const struct options *options)
 {
     struct broker_options broker = {.config_path = options->config,
-                                    .keeper = PROGRAM_LINK};
+                                    .keeper = program_join()};
 
     host_ignore_watchdog();
     segment_init();

@@ -1,7 +1,5 @@
 #include "output.h"
 
-#include "handoff.h"
-
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -56,10 +54,16 @@ bool output_batch_is_full(const struct output_batch *batch)
             batch->count >= output_pool_left(batch->pool) / 2);
 }
 
-unsigned output_batch_attach(struct output_batch *batch, struct lent *handle)
+int output_batch_attach(struct output_batch *batch,
+                        struct connection *connection, struct lent *handle,
+                        struct message_handle *named)
 {
-    batch->handles[batch->count] = lent_ref(handle);
-    return batch->count++;
+    int r = connection_attach(connection, handle->handle, batch->count, named);
+
+    if (r < 0)
+        return r;
+    batch->handles[batch->count++] = lent_ref(handle);
+    return 0;
 }
 
 void output_batch_clear(struct output_batch *batch)
@@ -78,7 +82,7 @@ static void count_unread(struct output *output,
 
 bool output_settle(struct output *output, const struct output_target *target)
 {
-    if (!handoff_all_read(target->connection))
+    if (!connection_all_read(target->connection))
         return false;
     count_unread(output, target, 0);
     return true;
@@ -109,16 +113,16 @@ static int send_once(struct output *output, const struct output_target *target,
         return OUTPUT_HELD_BACK;
     for (unsigned i = 0; i < count; i++)
         handles[i] = lent[i]->handle;
-    r = handoff_send(target->connection, lines->data, lines->size, handles,
-                     count, sent);
+    r = connection_send(target->connection, lines->data, lines->size, handles,
+                        count, sent);
     switch (r) {
     case 0:
         output->sent += *sent;
         count_unread(output, target, output->unread + count);
         return 0;
-    case HANDOFF_E_AGAIN:
+    case CONNECTION_E_AGAIN:
         return OUTPUT_WAITS;
-    case HANDOFF_E_REFS:
+    case CONNECTION_E_REFS:
         return OUTPUT_HELD_BACK;
     default:
         return OUTPUT_E_GONE;

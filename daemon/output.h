@@ -16,6 +16,7 @@
 #define SEGBROKER_OUTPUT_H
 
 #include "buffer.h"
+#include "connection.h"
 #include "lent.h"
 #include "protocol.h"
 
@@ -65,12 +66,15 @@ bool output_batch_is_empty(const struct output_batch *batch);
 /* No further reply may be added before it was sent. */
 bool output_batch_is_full(const struct output_batch *batch);
 void output_batch_clear(struct output_batch *batch);
-/* Borrows a handle and gives its index for the line. There must be room. */
-unsigned output_batch_attach(struct output_batch *batch, struct lent *handle);
+/* Borrows a handle for the batch that goes over the connection, and names it
+ * for its line. There must be room. 0, or negative as connection_attach. */
+int output_batch_attach(struct output_batch *batch,
+                        struct connection *connection, struct lent *handle,
+                        struct message_handle *named);
 
 /* Where output goes to. */
 struct output_target {
-    int connection;
+    struct connection *connection;
     struct output_pool *pool;
 };
 

@@ -1,7 +1,7 @@
 #include "peer.h"
 
 #include "broker.h"
-#include "handoff.h"
+#include "handle.h"
 #include "host.h"
 #include "log.h"
 #include "pending.h"
@@ -13,8 +13,6 @@
 #include <utlist.h>
 
 enum { RETRY_MS = 2, SETTLE_MS = 100 };
-
-static void on_poll(uv_poll_t *poll, int status, int events);
 
 static struct output_target target_of(struct peer *peer)
 {
@@ -34,15 +32,13 @@ static bool is_served(const struct peer *peer)
 
 /* ---- the end ---- */
 
-static void on_closed(uv_handle_t *handle)
+static void on_closed(void *data)
 {
-    struct peer *peer = handle->data;
+    struct peer *peer = data;
     struct broker *broker = peer->broker;
 
-    /* Not before: libuv must not meet the number again while it polls it. */
-    handoff_close(peer->connection);
     free(peer);
-    listener_descriptor_freed(&broker->listener);
+    listener_descriptor_freed(broker->listener);
 }
 
 /* Gives up everything but the connection itself. */
@@ -73,8 +69,8 @@ void peer_close(struct peer *peer)
     free(peer->name);
     DL_DELETE(broker->peers.list, peer);
     broker->peers.count--;
-    uv_close((uv_handle_t *)&peer->poll, on_closed);
     log_debug("client %llu: gone", (unsigned long long)peer->id);
+    peer->connection = connection_close(peer->connection, on_closed, peer);
 }
 
 /* Stops serving; the peer is closed once it has read what it was sent. */
@@ -82,11 +78,11 @@ static void linger(struct peer *peer)
 {
     struct output_target target = target_of(peer);
 
-    handoff_finish(peer->connection);
+    connection_finish(peer->connection);
     let_go(peer);
     peer->state = PEER_LINGERING;
     peer->moved_at = uv_now(&peer->broker->loop);
-    uv_poll_stop(&peer->poll);
+    connection_watch(peer->connection, 0);
     if (output_settle(&peer->output, &target))
         peer_close(peer);
     else
@@ -152,11 +148,11 @@ static void needs_retry(struct broker *broker)
 static void update_poll(struct peer *peer)
 {
     if (!peer->output.queue)
-        uv_poll_start(&peer->poll, UV_READABLE, on_poll);
+        connection_watch(peer->connection, CONNECTION_READABLE);
     else if (peer->held_back)
-        uv_poll_stop(&peer->poll);
+        connection_watch(peer->connection, 0);
     else
-        uv_poll_start(&peer->poll, UV_WRITABLE, on_poll);
+        connection_watch(peer->connection, CONNECTION_WRITABLE);
 }
 
 /* Sends what was collected; the lines that are left are the caller's. */
@@ -257,12 +253,12 @@ static void serve_lines(struct peer *peer)
 static void receive(struct peer *peer)
 {
     struct peers *peers = &peer->broker->peers;
-    struct handoff_handles handles = {.capacity = PEER_HANDLES_MAX};
+    struct connection_handles handles = {.capacity = PEER_HANDLES_MAX};
     size_t size;
-    int r = handoff_receive(peer->connection, peers->input,
-                            sizeof(peers->input), &size, &handles);
+    int r = connection_receive(peer->connection, peers->input,
+                               sizeof(peers->input), &size, &handles);
 
-    if (r == HANDOFF_E_AGAIN)
+    if (r == CONNECTION_E_AGAIN)
         return;
     if (r < 0) {
         peer_close(peer);
@@ -293,13 +289,13 @@ void peer_flush(struct peer *peer)
         serve_lines(peer);
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+static void on_ready(void *data, unsigned events)
 {
-    struct peer *peer = poll->data;
+    struct peer *peer = data;
 
-    if (status < 0)
+    if (events == 0)
         peer_close(peer);
-    else if (events & UV_WRITABLE)
+    else if (events & CONNECTION_WRITABLE)
         peer_flush(peer);
     else
         receive(peer);
@@ -359,7 +355,8 @@ bool peers_tick(struct broker *broker)
 /* ---- the beginning ---- */
 
 /* Tells an accepted connection why it is not served, as far as it listens. */
-static void refuse_connection(struct broker *broker, int connection,
+static void refuse_connection(struct broker *broker,
+                              struct connection *connection,
                               const struct message_problem *problem,
                               const struct message_budget *detail)
 {
@@ -368,12 +365,12 @@ static void refuse_connection(struct broker *broker, int connection,
 
     buffer_init(&line, PROTOCOL_LINE_MAX);
     if (message_error_write(&line, problem, detail) == 0)
-        handoff_send(connection, line.data, line.size, NULL, 0, &sent);
+        connection_send(connection, line.data, line.size, NULL, 0, &sent);
     buffer_deinit(&line);
     broker->counters.refused_connections++;
 }
 
-static int identify(struct broker *broker, int connection,
+static int identify(struct broker *broker, struct connection *connection,
                     struct caller **caller, uint64_t *process)
 {
     struct message_problem problem = {.error = PROTOCOL_ACCESS_DENIED};
@@ -395,7 +392,8 @@ static int identify(struct broker *broker, int connection,
     return -1;
 }
 
-static int charge_connection(struct broker *broker, int connection,
+static int charge_connection(struct broker *broker,
+                             struct connection *connection,
                              struct caller *caller, struct quota_charge *charge)
 {
     struct quota_refusal refusal;
@@ -414,22 +412,21 @@ static int charge_connection(struct broker *broker, int connection,
 
 static int start_serving(struct broker *broker, struct peer *peer)
 {
-    if (uv_poll_init(&broker->loop, &peer->poll, peer->connection) < 0)
+    if (connection_start(peer->connection, &broker->loop, on_ready, peer) < 0)
         return -1;
-    peer->poll.data = peer;
-    frame_reader_init(&peer->reader, handoff_close);
+    frame_reader_init(&peer->reader, handle_close);
     DL_APPEND(broker->peers.list, peer);
     broker->peers.count++;
     broker->counters.connections++;
-    uv_poll_start(&peer->poll, UV_READABLE, on_poll);
+    connection_watch(peer->connection, CONNECTION_READABLE);
     log_debug("client %llu: %s, pid %llu", (unsigned long long)peer->id,
               peer->caller->label, (unsigned long long)peer->process);
     return 0;
 }
 
-int peer_accept(struct broker *broker, int connection)
+int peer_accept(struct broker *broker, struct connection *connection)
 {
-    struct peer *peer = calloc(1, sizeof(*peer));
+    struct peer *peer = connection ? calloc(1, sizeof(*peer)) : NULL;
 
     if (!peer)
         goto undo_connection;
@@ -450,7 +447,7 @@ undo_caller:
 undo_peer:
     free(peer);
 undo_connection:
-    handoff_close(connection);
+    connection_close(connection, NULL, NULL);
     return -1;
 }
 

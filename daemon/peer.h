@@ -11,6 +11,7 @@
 #define SEGBROKER_PEER_H
 
 #include "caller.h"
+#include "connection.h"
 #include "frame.h"
 #include "message.h"
 #include "output.h"
@@ -39,8 +40,8 @@ struct broker;
 struct pending;
 
 struct peer {
-    uv_poll_t poll;
     struct broker *broker;
+    struct connection *connection;
     struct caller *caller;
     struct frame_reader reader;
     struct output output;
@@ -54,7 +55,6 @@ struct peer {
     uint64_t requests;
     uint64_t moved_at;     /* loop time when output last moved, ms */
     uint64_t connected_at; /* seconds since 1970 UTC */
-    int connection;
     uint16_t pending_count;
     uint8_t state; /* enum peer_state */
     bool held_back;
@@ -77,11 +77,11 @@ void peers_close(struct broker *broker);
 void peers_deinit(struct broker *broker);
 
 /*
- * Takes an accepted connection in. Negative when it is not served (over
- * quota, of a user that cannot be told from others, memory short): then it
- * was told why and is closed.
+ * Takes an accepted connection in, which may be NULL. Negative when it is not
+ * served (over quota, of a user that cannot be told from others, memory
+ * short): then it was told why and is closed.
  */
-int peer_accept(struct broker *broker, int connection);
+int peer_accept(struct broker *broker, struct connection *connection);
 
 /* Ends a peer now: its grants go, waiting requests are forgotten. */
 void peer_close(struct peer *peer);

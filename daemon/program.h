@@ -4,6 +4,8 @@
 #ifndef SEGBROKER_PROGRAM_H
 #define SEGBROKER_PROGRAM_H
 
+#include "connection.h"
+
 #include <stdint.h>
 #include <uv.h>
 
@@ -14,14 +16,15 @@ enum program_role {
     PROGRAM_BROKER
 };
 
-/* The connection to who started it, in a broker or a successor. */
-enum { PROGRAM_LINK = 3 };
-
 /*
  * Looks at the arguments: gives the role and takes its word out of them. They
  * must stay where they are for as long as the process runs.
  */
 enum program_role program_init(int *argc, char **argv);
+
+/* The connection to who started it, in a broker or a successor. NULL when
+ * there is none, or memory is short. */
+struct connection *program_join(void);
 
 /* A process that was started and has not ended. */
 struct program_child;
@@ -31,11 +34,11 @@ typedef void (*program_end)(void *data, int64_t status, int signal);
 
 /*
  * Starts another process of this very program, also when another one is at
- * its path by now. `connection` becomes its PROGRAM_LINK. NULL, with the
- * reason in the log, when that fails.
+ * its path by now. `end` is what it joins; it stays the caller's. NULL, with
+ * the reason in the log, when that fails.
  */
 struct program_child *program_start(uv_loop_t *loop, enum program_role role,
-                                    int connection, program_end end,
+                                    frame_handle end, program_end on_end,
                                     void *data);
 
 /* Starts the program that is at the path now, to see whether it runs: it
@@ -43,6 +46,9 @@ struct program_child *program_start(uv_loop_t *loop, enum program_role role,
 struct program_child *program_try(uv_loop_t *loop, program_end end, void *data);
 
 uint64_t program_process(const struct program_child *child);
+
+/* It, as connection_join takes it. */
+frame_handle program_handle(const struct program_child *child);
 
 /* Nobody is told of its end any more. NULL is fine. Returns NULL. */
 struct program_child *program_forget(struct program_child *child);

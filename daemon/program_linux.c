@@ -1,5 +1,6 @@
 #include "program.h"
 
+#include "handle.h"
 #include "log.h"
 
 #include <errno.h>
@@ -8,6 +9,9 @@
 #include <unistd.h>
 
 enum { ARGUMENTS_MAX = 32, PATH_SIZE = 4096 };
+
+/* The descriptor of the connection to who started it. */
+enum { PROGRAM_LINK = 3 };
 
 static const char *const ROLES[] = {
     [PROGRAM_SUCCESSOR] = "--role=keeper", [PROGRAM_BROKER] = "--role=broker"};
@@ -55,6 +59,11 @@ enum program_role program_init(int *argc, char **argv)
     return role;
 }
 
+struct connection *program_join(void)
+{
+    return connection_join(PROGRAM_LINK, HANDLE_NONE);
+}
+
 /* ---- children ---- */
 
 struct program_child {
@@ -97,6 +106,13 @@ uint64_t program_process(const struct program_child *child)
     return (uint64_t)child->process.pid;
 }
 
+frame_handle program_handle(const struct program_child *child)
+{
+    /* Descriptors go along with bytes: nobody must be reached for that. */
+    (void)child;
+    return HANDLE_NONE;
+}
+
 static struct program_child *start(uv_loop_t *loop,
                                    uv_process_options_t *options,
                                    program_end end, void *data)
@@ -118,7 +134,8 @@ static struct program_child *start(uv_loop_t *loop,
 }
 
 struct program_child *program_start(uv_loop_t *loop, enum program_role role,
-                                    int connection, program_end end, void *data)
+                                    frame_handle end, program_end on_end,
+                                    void *data)
 {
     char *all[ARGUMENTS_MAX + 3] = {path, (char *)ROLES[role]};
     uv_stdio_container_t streams[PROGRAM_LINK + 1];
@@ -130,9 +147,9 @@ struct program_child *program_start(uv_loop_t *loop, enum program_role role,
     memcpy(&all[2], &arguments[1], argument_count * sizeof(arguments[0]));
     for (int fd = 0; fd <= PROGRAM_LINK; fd++) {
         streams[fd].flags = UV_INHERIT_FD;
-        streams[fd].data.fd = fd == PROGRAM_LINK ? connection : fd;
+        streams[fd].data.fd = fd == PROGRAM_LINK ? (int)end : fd;
     }
-    return start(loop, &options, end, data);
+    return start(loop, &options, on_end, data);
 }
 
 struct program_child *program_try(uv_loop_t *loop, program_end end, void *data)

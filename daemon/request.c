@@ -1,6 +1,6 @@
 #include "request.h"
 
-#include "handoff.h"
+#include "handle.h"
 #include "log.h"
 #include "utf8.h"
 
@@ -165,36 +165,28 @@ struct access_rights request_rights(const struct call *call,
                          &object);
 }
 
+/* Writes the grant; the handle goes along. Negative as a verb, or 1 when the
+ * client cannot have the handle. */
 static int write_grant(struct call *call, const struct request_handout *handout,
                        struct lent *handle, uint64_t grant)
 {
     const struct entry *entry = handout->entry;
-    struct message_grant reply = {
-        .grant = grant,
-        .segment = entry->id,
-        .created = handout->created,
-        .size = entry->size,
-        .mapped_size = entry->mapped_size,
-        .access = handout->access,
-        .memory = output_batch_attach(&call->broker->peers.batch, handle)};
+    struct message_grant reply = {.grant = grant,
+                                  .segment = entry->id,
+                                  .created = handout->created,
+                                  .size = entry->size,
+                                  .mapped_size = entry->mapped_size,
+                                  .access = handout->access};
 
+    if (output_batch_attach(&call->broker->peers.batch, call->peer->connection,
+                            handle, &reply.memory) < 0)
+        return 1;
     return message_grant_write(peer_reply(call->peer), call->request->id,
                                &reply);
 }
 
-int request_hand_out(struct call *call, const struct request_handout *handout)
+static int refuse_handle(struct call *call, int r)
 {
-    struct broker *broker = call->broker;
-    struct entry *entry = handout->entry;
-    struct grant *grant;
-    struct lent *handle;
-    int r;
-
-    r = segment_handle(entry->memory, handout->access == PROTOCOL_RW, &handle);
-    if (r == 0 && registry_grant(&broker->registry, entry, &call->peer->holder,
-                                 handout->charge, &grant) == 0)
-        return write_grant(call, handout, handle, grant->id);
-    quota_undo(handout->charge);
     if (r == SEGMENT_E_DESCRIPTORS)
         r = request_refuse(call, PROTOCOL_TOO_MANY_HANDLES,
                            "the broker has no descriptors left");
@@ -202,6 +194,27 @@ int request_hand_out(struct call *call, const struct request_handout *handout)
         r = request_refuse(call, PROTOCOL_INTERNAL,
                            "the segment's handle cannot be made");
     return r < 0 ? r : 1;
+}
+
+int request_hand_out(struct call *call, const struct request_handout *handout)
+{
+    struct registry *registry = &call->broker->registry;
+    struct entry *entry = handout->entry;
+    struct grant *grant;
+    struct lent *handle;
+    int r;
+
+    r = segment_handle(entry->memory, handout->access == PROTOCOL_RW, &handle);
+    if (r != 0 || registry_grant(registry, entry, &call->peer->holder,
+                                 handout->charge, &grant) < 0) {
+        quota_undo(handout->charge);
+        return refuse_handle(call, r);
+    }
+    r = write_grant(call, handout, handle, grant->id);
+    if (r <= 0)
+        return r;
+    registry_release(registry, grant);
+    return refuse_handle(call, 0);
 }
 
 /* ---- hello, ping ---- */

@@ -2,7 +2,7 @@
  * The verbs about segments.
  */
 #include "creation.h"
-#include "handoff.h"
+#include "handle.h"
 #include "request.h"
 
 #include <string.h>
@@ -149,8 +149,7 @@ static int reclaim(struct call *call, struct entry *entry)
     struct message_grant reply = {.segment = entry->id,
                                   .size = entry->size,
                                   .mapped_size = entry->mapped_size,
-                                  .access = call->request->reclaim.access,
-                                  .memory = MESSAGE_NONE};
+                                  .access = call->request->reclaim.access};
     struct quota_refusal refusal;
     struct quota_charge charge;
     struct grant *grant;
@@ -178,14 +177,14 @@ int request_reclaim(struct call *call)
     frame_handle handle;
     bool is_proof;
 
-    if (frame_reader_claim(&call->peer->reader, call->request->reclaim.memory,
-                           &handle) != 0)
+    if (connection_claim(call->peer->connection, &call->peer->reader,
+                         &call->request->reclaim.memory, &handle) != 0)
         return request_refuse(call, PROTOCOL_TOO_MANY_HANDLES,
                               "no handle to memory came along, or the broker "
                               "has no descriptors left");
     is_proof = entry && entry->stage != ENTRY_CREATING &&
                segment_is(entry->memory, handle, writable);
-    handoff_close(handle);
+    handle_close(handle);
     if (!is_proof || entry->stage == ENTRY_DYING)
         return request_refuse(
             call, PROTOCOL_NOT_FOUND,

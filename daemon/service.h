@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 struct service_given {
-    int socket; /* listens; -1: none */
-    int lock;   /* of it; -1: none */
+    frame_handle socket; /* listens; HANDLE_NONE: none */
+    frame_handle lock;   /* of it; HANDLE_NONE: none */
     bool has_pack;
     struct estate_pack pack;
 };

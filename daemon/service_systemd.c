@@ -8,7 +8,7 @@
  */
 #include "service.h"
 
-#include "handoff.h"
+#include "handle.h"
 #include "log.h"
 
 #include <errno.h>
@@ -222,7 +222,9 @@ void service_take(struct service_given *given)
     struct estate_pack *pack = &given->pack;
 
     *given = (struct service_given){
-        .socket = -1, .lock = -1, .pack = {-1, {-1, -1}}};
+        .socket = HANDLE_NONE,
+        .lock = HANDLE_NONE,
+        .pack = {HANDLE_NONE, {HANDLE_NONE, HANDLE_NONE}}};
     if (take_left(given))
         return;
     if (number_in("LISTEN_PID") == (uint64_t)getpid())
@@ -240,7 +242,7 @@ void service_take(struct service_given *given)
 
 static int set_inherited(const struct service_given *left, bool inherited)
 {
-    int fds[] = {left->socket, left->lock, (int)left->pack.records,
+    int fds[] = {(int)left->socket, (int)left->lock, (int)left->pack.records,
                  (int)left->pack.ends[0], (int)left->pack.ends[1]};
 
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
@@ -254,7 +256,7 @@ int service_leave(const struct service_given *left)
 {
     char text[120];
 
-    snprintf(text, sizeof(text), "%d %d %d %d %d", left->socket, left->lock,
+    snprintf(text, sizeof(text), "%d %d %d %d %d", (int)left->socket, (int)left->lock,
              (int)left->pack.records, (int)left->pack.ends[0],
              (int)left->pack.ends[1]);
     if (set_inherited(left, true) == 0 && setenv(LEFT_VARIABLE, text, 1) == 0)

@@ -9,6 +9,7 @@
 #include "protocol.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_repeated(const cJSON *first, const cJSON *member)
@@ -113,5 +114,34 @@ int json_get_bool(const cJSON *object, const char *key, bool *value)
     if (!item || !cJSON_IsBool(item))
         return -1;
     *value = cJSON_IsTrue(item);
+    return 0;
+}
+
+/* `0x` and 1 to 16 hexadecimal digits. */
+static int handle_value(const char *text, uint64_t *value)
+{
+    size_t digits = strspn(text + 2, "0123456789abcdefABCDEF");
+
+    if (digits < 1 || digits > 16 || text[2 + digits] != '\0')
+        return -1;
+    *value = strtoull(text, NULL, 16);
+    return 0;
+}
+
+int json_get_handle(const cJSON *object, const char *key,
+                    struct message_handle *handle)
+{
+    struct message_handle found = {.form = MESSAGE_HANDLE_INDEX};
+    const char *text;
+
+    if (json_get_string(object, key, &text) == 0) {
+        found.form = MESSAGE_HANDLE_VALUE;
+        if (strncmp(text, "0x", 2) != 0 ||
+            handle_value(text, &found.number) < 0)
+            return -1;
+    } else if (json_get_integer(object, key, &found.number) < 0) {
+        return -1;
+    }
+    *handle = found;
     return 0;
 }

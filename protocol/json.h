@@ -5,6 +5,8 @@
 #ifndef SEGBROKER_JSON_H
 #define SEGBROKER_JSON_H
 
+#include "message.h"
+
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,5 +29,7 @@ int json_integer_of(const cJSON *item, uint64_t low, uint64_t high,
 int json_get_integer(const cJSON *object, const char *key, uint64_t *value);
 int json_get_string(const cJSON *object, const char *key, const char **value);
 int json_get_bool(const cJSON *object, const char *key, bool *value);
+int json_get_handle(const cJSON *object, const char *key,
+                    struct message_handle *handle);
 
 #endif

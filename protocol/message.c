@@ -357,8 +357,8 @@ static void read_reclaim(struct reader *r, struct message_request *request)
 
     request->reclaim.segment = read_integer(r, FIELD_SEGMENT, &ANY_INTEGER);
     request->reclaim.access = read_access(r, PROTOCOL_RO);
-    if (json_get_integer(handles, "memory", &request->reclaim.memory) < 0)
-        refuse_value(r, FIELD_HANDLES, "an object with the index of memory");
+    if (json_get_handle(handles, "memory", &request->reclaim.memory) < 0)
+        refuse_value(r, FIELD_HANDLES, "an object with a handle, memory");
 }
 
 static void read_body(struct reader *r, struct message_request *request)

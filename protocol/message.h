@@ -32,6 +32,19 @@ enum {
 /* A limit, used amount or id that is absent; never on the wire. */
 #define MESSAGE_NONE UINT64_MAX
 
+/*
+ * A handle as a line names it: on POSIX by its index among those that came
+ * along (frame.h), on Windows by its value in the client's process.
+ */
+struct message_handle {
+    enum {
+        MESSAGE_HANDLE_NONE,
+        MESSAGE_HANDLE_INDEX,
+        MESSAGE_HANDLE_VALUE
+    } form;
+    uint64_t number;
+};
+
 /* Which segment: by name, or by id where name is NULL. */
 struct message_target {
     const char *name;
@@ -77,7 +90,7 @@ struct message_request {
         struct {
             uint64_t segment;
             enum protocol_access access;
-            uint64_t memory; /* the sent handle's index, as in replies */
+            struct message_handle memory; /* that is shown */
         } reclaim;
         struct message_target remove;
         struct message_target stat;
@@ -144,10 +157,9 @@ struct message_grant {
     uint64_t segment;
     uint64_t size;        /* bytes, as asked by its creator */
     uint64_t mapped_size; /* bytes, rounded up to pages */
-    uint64_t memory;      /* the memory handle's index in its batch, or
-                           * MESSAGE_NONE: the answer to a reclaim has none */
     enum protocol_access access;
     bool created;
+    struct message_handle memory; /* none in the answer to a reclaim */
 };
 
 /* A segment's record, as `stat` and `list` give it. */

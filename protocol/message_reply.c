@@ -94,14 +94,14 @@ int message_reply_grant(const struct message_reply *reply,
     const cJSON *handles = json_member(tree, "handles");
     const char *access;
 
-    grant->memory = MESSAGE_NONE;
+    grant->memory = (struct message_handle){.form = MESSAGE_HANDLE_NONE};
     if (json_get_integer(tree, "grant", &grant->grant) < 0 ||
         json_get_integer(tree, "segment", &grant->segment) < 0 ||
         json_get_bool(tree, "created", &grant->created) < 0 ||
         json_get_integer(tree, "size", &grant->size) < 0 ||
         json_get_integer(tree, "mapped_size", &grant->mapped_size) < 0 ||
         json_get_string(tree, "access", &access) < 0 ||
-        (handles && json_get_integer(handles, "memory", &grant->memory) < 0))
+        (handles && json_get_handle(handles, "memory", &grant->memory) < 0))
         return MESSAGE_MALFORMED;
     return outcome(message_access_parse(access, &grant->access) < 0);
 }

@@ -31,11 +31,13 @@ static void write_share(struct writer *w, const struct message_share *share)
     close_brace(w, '}');
 }
 
-static void write_handles(struct writer *w, uint64_t memory)
+static void write_handles(struct writer *w, const struct message_handle *memory)
 {
+    if (memory->form == MESSAGE_HANDLE_NONE)
+        return;
     put_key(w, "handles");
     open_brace(w, '{');
-    field_integer(w, "memory", memory);
+    field_handle(w, "memory", memory);
     close_brace(w, '}');
 }
 
@@ -72,7 +74,7 @@ static void write_body(struct writer *w, const struct message_request *request)
     case PROTOCOL_RECLAIM:
         field_integer(w, "segment", request->reclaim.segment);
         field_string(w, "access", message_access_name(request->reclaim.access));
-        write_handles(w, request->reclaim.memory);
+        write_handles(w, &request->reclaim.memory);
         break;
     case PROTOCOL_REMOVE:
         write_target(w, &request->remove);
@@ -165,8 +167,7 @@ int message_grant_write(struct buffer *out, uint64_t id,
     field_integer(&w, "size", grant->size);
     field_integer(&w, "mapped_size", grant->mapped_size);
     field_string(&w, "access", message_access_name(grant->access));
-    if (grant->memory != MESSAGE_NONE)
-        write_handles(&w, grant->memory);
+    write_handles(&w, &grant->memory);
     return end_line(&w);
 }
 

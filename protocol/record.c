@@ -5,10 +5,14 @@
 
 static const char *const KINDS[RECORD_KINDS] = {
     [RECORD_LISTEN] = "listen",   [RECORD_KEEP] = "keep",
-    [RECORD_FORGET] = "forget",   [RECORD_READY] = "ready",
+    [RECORD_FORGET] = "forget",   [RECORD_HANDLES] = "handles",
+    [RECORD_READY] = "ready",
     [RECORD_PING] = "ping",       [RECORD_PONG] = "pong",
     [RECORD_RELOAD] = "reload",   [RECORD_STOP] = "stop",
     [RECORD_RESTART] = "restart", [RECORD_END] = "end"};
+
+/* Of the handles. */
+static const char *const NAMES[RECORD_HANDLES_MAX] = {"first", "second"};
 
 /* Room that the groups leave for all that comes with them in a line: a name
  * of nothing but escapes, and two full share lists. */
@@ -65,6 +69,9 @@ int record_write(struct buffer *out, const struct record *record)
         write_segment(&w, &record->segment);
     if (record->kind == RECORD_LISTEN)
         field_string(&w, "path", record->path);
+    if (record->kind == RECORD_HANDLES)
+        for (unsigned i = 0; i < record->handles; i++)
+            field_handle(&w, NAMES[i], &record->names[i]);
     if (record->kind == RECORD_READY) {
         field_integer(&w, "next", record->next);
         field_integer(&w, "process", record->process);
@@ -148,6 +155,14 @@ static int read_kind(const cJSON *tree, enum record_kind *kind)
     return -1;
 }
 
+static int read_names(const cJSON *tree, struct record *record)
+{
+    for (unsigned i = 0; i < record->handles; i++)
+        if (json_get_handle(tree, NAMES[i], &record->names[i]) < 0)
+            return -1;
+    return 0;
+}
+
 static int read_body(const cJSON *tree, struct record *record)
 {
     struct record_segment *segment = &record->segment;
@@ -161,6 +176,8 @@ static int read_body(const cJSON *tree, struct record *record)
                    : read_segment(tree, segment);
     case RECORD_FORGET:
         return json_get_integer(tree, "segment", &segment->segment);
+    case RECORD_HANDLES:
+        return read_names(tree, record);
     case RECORD_READY:
         return json_get_integer(tree, "next", &record->next) < 0
                    ? -1
@@ -181,10 +198,10 @@ int record_decode(const char *line, size_t size, struct record *record)
     record->document = tree;
     if (read_kind(tree, &record->kind) == 0 &&
         json_integer_of(json_member(tree, "handles"), 0, RECORD_HANDLES_MAX,
-                        &handles) == 0 &&
-        read_body(tree, record) == 0) {
+                        &handles) == 0) {
         record->handles = (unsigned)handles;
-        return 0;
+        if (read_body(tree, record) == 0)
+            return 0;
     }
     record_deinit(record);
     return MESSAGE_MALFORMED;

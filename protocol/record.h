@@ -4,6 +4,7 @@
  *
  *   broker to keeper    keep, forget, ready, pong, restart, end
  *   keeper to broker    listen, keep, ready, ping, reload, stop
+ *   both ways           handles
  *
  * Both are the same program, so nothing here is of use to anybody else; still
  * every line is checked.
@@ -23,6 +24,7 @@ enum record_kind {
                        lock: the handles */
     RECORD_KEEP,    /* a segment, new or changed; with handles when new */
     RECORD_FORGET,  /* a segment is no more */
+    RECORD_HANDLES, /* the next record's, where they are named by value */
     RECORD_READY,   /* from the keeper: that is all. From the broker: it
                        serves */
     RECORD_PING,    /* is the broker's loop alive? */
@@ -60,6 +62,7 @@ struct record {
     uint64_t next;                 /* ready: the next segment's id */
     uint64_t process;              /* ready: the sender */
     const char *path;              /* listen: the socket's */
+    struct message_handle names[RECORD_HANDLES_MAX]; /* handles */
     void *document;
 };
 

@@ -7,6 +7,7 @@
 #define SEGBROKER_WRITER_H
 
 #include "buffer.h"
+#include "message.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -154,6 +155,33 @@ static inline void field_bool(struct writer *w, const char *key, bool value)
 {
     put_key(w, key);
     put_word(w, value ? "true" : "false");
+}
+
+static inline void put_hexadecimal(struct writer *w, uint64_t value)
+{
+    static const char hex[] = "0123456789abcdef";
+    char digits[16];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = hex[value & 15];
+        value >>= 4;
+    } while (value > 0);
+    put(w, digits + at, sizeof(digits) - at);
+}
+
+/* There must be one. */
+static inline void field_handle(struct writer *w, const char *key,
+                                const struct message_handle *handle)
+{
+    put_key(w, key);
+    if (handle->form == MESSAGE_HANDLE_INDEX) {
+        put_integer(w, handle->number);
+        return;
+    }
+    put_word(w, "\"0x");
+    put_hexadecimal(w, handle->number);
+    put_byte(w, '"');
 }
 
 static inline void open_brace(struct writer *w, char brace)

@@ -343,7 +343,8 @@ int raw_grant(struct raw *raw, struct message_grant *grant)
     struct message_grant *out = grant ? grant : &unused;
     REQUIRE_STR(raw_outcome(raw), "ok");
     REQUIRE_INT(message_reply_grant(&raw->reply, out), 0);
-    return claim(raw, out->memory);
+    REQUIRE_INT(out->memory.form, MESSAGE_HANDLE_INDEX);
+    return claim(raw, out->memory.number);
 }
 
 struct message_segment raw_record(const struct raw *raw)

@@ -2,7 +2,7 @@
  * The estate, as it is packed and handed on.
  */
 #include "estate.h"
-#include "handoff.h"
+#include "handle.h"
 #include "tests/support/runner.h"
 
 #include <check.h>
@@ -165,11 +165,12 @@ static void on_record(struct link *link, const struct record *record,
 START_TEST(goes_over_a_link_whole)
 {
     struct link *ours, *theirs;
-    int ends[2], listener;
+    frame_handle ends[2];
+    int listener;
 
-    ck_assert_int_eq(handoff_pair(ends), 0);
-    ours = link_new(ends[0]);
-    theirs = link_new(ends[1]);
+    ck_assert_int_eq(connection_pair(ends), 0);
+    ours = link_new(connection_join(ends[0], HANDLE_NONE));
+    theirs = link_new(connection_join(ends[1], HANDLE_NONE));
     theirs->on_record = on_record;
     listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     estate.listening.socket = listener;

@@ -141,7 +141,7 @@ START_TEST(grant_comes_back)
                               .size = 5000,
                               .mapped_size = 8192,
                               .access = PROTOCOL_COW,
-                              .memory = 3};
+                              .memory = {MESSAGE_HANDLE_INDEX, 3}};
     struct message_grant read;
 
     ck_assert_int_eq(message_grant_write(&out, 2, &g), 0);
@@ -153,7 +153,8 @@ START_TEST(grant_comes_back)
     ck_assert_uint_eq(read.segment, g.segment);
     ck_assert_uint_eq(read.size, g.size);
     ck_assert_uint_eq(read.mapped_size, g.mapped_size);
-    ck_assert_uint_eq(read.memory, g.memory);
+    ck_assert_int_eq(read.memory.form, g.memory.form);
+    ck_assert_uint_eq(read.memory.number, g.memory.number);
     ck_assert_int_eq(read.access, g.access);
     ck_assert(read.created);
 }

@@ -1,7 +1,7 @@
 /*
  * Over a socketpair, whose other end reads as a client does.
  */
-#include "handoff.h"
+#include "connection.h"
 #include "output.h"
 #include "tests/support/runner.h"
 
@@ -13,7 +13,8 @@
 
 enum { OURS, THEIRS };
 
-static int pair[2];
+static frame_handle pair[2];
+static struct connection *ours;
 static struct lent *null_device;
 static struct output_pool pool;
 static struct output_batch batch;
@@ -22,15 +23,16 @@ static struct output_target target;
 
 static void setup(void)
 {
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair),
-                     0);
+    ck_assert_int_eq(connection_pair(pair), 0);
+    ours = connection_accept(pair[OURS]);
+    ck_assert_ptr_nonnull(ours);
     null_device = lent_new(open("/dev/null", O_RDONLY | O_CLOEXEC));
     ck_assert_ptr_nonnull(null_device);
     ck_assert_int_ge(null_device->handle, 0);
     output = (struct output){0};
     pool = (struct output_pool){.connection = 8, .capacity = 100};
     output_batch_init(&batch, &pool);
-    target = (struct output_target){pair[OURS], &pool};
+    target = (struct output_target){ours, &pool};
 }
 
 static void teardown(void)
@@ -39,15 +41,22 @@ static void teardown(void)
     output_batch_deinit(&batch);
     ck_assert_uint_eq(pool.unread, 0);
     null_device = lent_unref(null_device);
-    close(pair[OURS]);
-    close(pair[THEIRS]);
+    ours = connection_close(ours, NULL, NULL);
+    close((int)pair[THEIRS]);
 }
 
 static void add_reply(const char *line, unsigned handles)
 {
     ck_assert_int_eq(buffer_add(&batch.lines, line, strlen(line)), 0);
-    for (unsigned i = 0; i < handles; i++)
-        output_batch_attach(&batch, null_device);
+    for (unsigned i = 0; i < handles; i++) {
+        struct message_handle named;
+        unsigned index = batch.count;
+
+        ck_assert_int_eq(output_batch_attach(&batch, ours, null_device, &named),
+                         0);
+        ck_assert_int_eq(named.form, MESSAGE_HANDLE_INDEX);
+        ck_assert_uint_eq(named.number, index);
+    }
 }
 
 /* Reads what has come; the handles are closed and counted. */
@@ -63,7 +72,7 @@ static size_t read_some(unsigned *handles)
                             .msg_iovlen = 1,
                             .msg_control = &control,
                             .msg_controllen = sizeof(control)};
-    ssize_t n = recvmsg(pair[THEIRS], &header, MSG_DONTWAIT);
+    ssize_t n = recvmsg((int)pair[THEIRS], &header, MSG_DONTWAIT);
     struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&header) : NULL;
     size_t count = c ? (c->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
 
@@ -83,7 +92,7 @@ static size_t fill(void)
     static const char filler[4096];
     size_t all = 0, sent;
 
-    while (handoff_send(pair[OURS], filler, sizeof(filler), NULL, 0, &sent) ==
+    while (connection_send(ours, filler, sizeof(filler), NULL, 0, &sent) ==
            0)
         all += sent;
     return all;
@@ -204,7 +213,7 @@ END_TEST
 
 START_TEST(tells_when_the_other_side_has_gone)
 {
-    int other = pair[THEIRS];
+    int other = (int)pair[THEIRS];
 
     pair[THEIRS] = -1;
     close(other);
