@@ -33,16 +33,16 @@ static void set_defaults(struct config *config, const struct config_host *host)
     config->has_group = host->lookup.group(DEFAULT_GROUP, &config->group) == 0;
 }
 
-/* root, who is user 0 wherever there is one. */
-static int set_default_administrators(struct config *config)
+static int set_default_administrators(struct config *config,
+                                      const struct config_host *host)
 {
-    struct principal *root = calloc(1, sizeof(*root));
+    struct principal *items = malloc(sizeof(host->administrators));
 
-    if (!root)
+    if (!items)
         return -1;
-    root->kind = PRINCIPAL_USER;
-    config->administrators =
-        (struct config_principals){.items = root, .count = 1};
+    memcpy(items, host->administrators, sizeof(host->administrators));
+    config->administrators = (struct config_principals){
+        .items = items, .count = host->administrator_count};
     return 0;
 }
 
@@ -54,7 +54,7 @@ struct build *build_new(const struct config_host *host)
         return NULL;
     build->host = host;
     build->config = calloc(1, sizeof(*build->config));
-    if (!build->config || set_default_administrators(build->config) < 0) {
+    if (!build->config || set_default_administrators(build->config, host) < 0) {
         build_free(build);
         return NULL;
     }

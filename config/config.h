@@ -61,7 +61,7 @@ struct config_rule {
 };
 
 struct config {
-    struct config_principals administrators; /* default: user:root */
+    struct config_principals administrators; /* default: the host's */
     bool has_group; /* the service group exists; its id: */
     uint32_t group;
     uint64_t grace; /* ms that names wait for who held them */
@@ -74,10 +74,16 @@ struct config {
     size_t rule_count;
 };
 
+/* Of a host, where the file names none. */
+enum { CONFIG_ADMINISTRATORS_MAX = 2 };
+
 /* What the file cannot know. */
 struct config_host {
     struct principal_lookup lookup;
     uint64_t memory; /* bytes: what 100% means */
+    /* Who administers the host: user:root. */
+    struct principal administrators[CONFIG_ADMINISTRATORS_MAX];
+    size_t administrator_count;
 };
 
 /* Everything that was wrong, one message a line: `FILE:LINE: what`. */

@@ -3,6 +3,7 @@
  *
  * A principal is compared by number. Numbers come from the host's accounts;
  * looking one up may be slow (a directory server), so the caller says how.
+ * Where accounts have no numbers the caller gives them some.
  */
 #ifndef SEGBROKER_PRINCIPAL_H
 #define SEGBROKER_PRINCIPAL_H
@@ -22,6 +23,8 @@ struct principal {
 struct principal_lookup {
     int (*user)(const char *name, uint32_t *id);
     int (*group)(const char *name, uint32_t *id);
+    /* Reads what the host identifies accounts by, without asking anybody. */
+    int (*id)(const char *text, uint32_t *id);
 };
 
 /* Outcomes of principal_parse, all positive. */
@@ -31,12 +34,15 @@ enum {
 };
 
 /*
- * Reads `user:NAME`, `user:1000`, `group:NAME`, `group:100` or `everyone`.
- * Decimal ids below 2^32-1 are taken as they are, without a look-up; all
- * other names are looked up. `text` need not end with a NUL.
+ * Reads `user:NAME`, `user:ID`, `group:NAME`, `group:ID` or `everyone`. Ids are
+ * taken as they are, all other names are looked up. `text` need not end with a
+ * NUL.
  */
 int principal_parse(const char *text, size_t size,
                     const struct principal_lookup *lookup,
                     struct principal *principal);
+
+/* Reads a decimal id below 2^32-1, as POSIX has them. 0, or 1. */
+int principal_decimal(const char *text, uint32_t *id);
 
 #endif

@@ -282,7 +282,7 @@ static int make_entry(struct call *call, struct registry_new *new,
     if (!host_has_room(new))
         r = SEGMENT_E_NO_MEMORY;
     else
-        r = segment_new(new->mapped_size, &new->memory);
+        r = segment_new(new->mapped_size, new->commit, &new->memory);
     if (r == 0) {
         if (registry_add(&call->broker->registry, new, entry) == 0)
             return 0;
@@ -314,7 +314,7 @@ int creation_begin(struct call *call)
     if (!job)
         return -1;
     job->broker = call->broker;
-    r = resolve(job, create, &share_numbers_only);
+    r = resolve(job, create, &share_ids_only);
     if (new.mapped_size == 0 || new.mapped_size > PROTOCOL_INTEGER_MAX) {
         r = refuse_segment(call, SEGMENT_E_NO_MEMORY);
     } else if (r != 0 && r != SHARE_NOBODY) {

@@ -1,6 +1,7 @@
 #include "identity.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void identity_deinit(struct identity *identity)
 {
@@ -37,4 +38,83 @@ bool identity_is(const struct identity *identity,
         return true;
     }
     return false;
+}
+
+/* ---- as text ---- */
+
+/* Adds one id where there is room. The text's new length. */
+static size_t add_id(char *text, size_t size, uint32_t id)
+{
+    char one[IDENTITY_ID_MAX];
+    size_t length;
+
+    identity_id_write(id, one);
+    length = strlen(one);
+    if (size + length + 2 > IDENTITY_TEXT_MAX)
+        return size;
+    if (size > 0)
+        text[size++] = ',';
+    memcpy(text + size, one, length + 1);
+    return size + length;
+}
+
+char *identity_write(const struct identity *identity)
+{
+    char *text = malloc(IDENTITY_TEXT_MAX);
+    size_t size;
+
+    if (!text)
+        return NULL;
+    size = add_id(text, 0, identity->user);
+    for (size_t i = 0; i < identity->group_count; i++)
+        size = add_id(text, size, identity->groups[i]);
+    return text;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+void identity_sort(struct identity *identity)
+{
+    qsort(identity->groups, identity->group_count, sizeof(uint32_t),
+          compare_ids);
+}
+
+/* Reads the id at the beginning of a text, and gives what follows it. */
+static const char *take_id(const char *text, uint32_t *id)
+{
+    char one[IDENTITY_ID_MAX];
+    size_t size = strcspn(text, ",");
+
+    if (size >= sizeof(one))
+        return NULL;
+    memcpy(one, text, size);
+    one[size] = '\0';
+    if (identity_lookup.id(one, id) != 0)
+        return NULL;
+    return text[size] == ',' ? text + size + 1 : text + size;
+}
+
+int identity_read(const char *text, struct identity *identity)
+{
+    struct identity found = {0};
+
+    /* Each id takes two bytes at least. */
+    found.groups = malloc((strlen(text) / 2 + 1) * sizeof(uint32_t));
+    if (!found.groups)
+        return IDENTITY_E_SYSTEM;
+    text = take_id(text, &found.user);
+    while (text && *text)
+        text = take_id(text, &found.groups[found.group_count++]);
+    if (!text) {
+        identity_deinit(&found);
+        return IDENTITY_E_SYSTEM;
+    }
+    identity_sort(&found);
+    *identity = found;
+    return 0;
 }

@@ -32,13 +32,6 @@ static bool namespace_is_partial(void)
     return inside != 0 || outside != 0 || count < UINT32_MAX;
 }
 
-static int compare_groups(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 /* Reads the supplementary groups into an array that has room for one more. */
 static int read_groups(int fd, struct identity *identity)
 {
@@ -50,8 +43,7 @@ static int read_groups(int fd, struct identity *identity)
         if (!larger)
             break;
         groups = larger;
-        if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) ==
-            0) {
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) == 0) {
             identity->groups = groups;
             identity->group_count = size / sizeof(gid_t);
             return 0;
@@ -83,7 +75,7 @@ int identity_of_peer(const struct connection *connection,
         return r;
     found.user = peer.uid;
     found.groups[found.group_count++] = peer.gid;
-    qsort(found.groups, found.group_count, sizeof(uint32_t), compare_groups);
+    identity_sort(&found);
     *identity = found;
     *process = (uint64_t)peer.pid;
     return 0;

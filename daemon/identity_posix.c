@@ -17,6 +17,13 @@ uint32_t identity_self(void)
     return geteuid();
 }
 
+size_t identity_administrators(struct principal administrators[2])
+{
+    /* root, who is user 0 wherever there is one. */
+    administrators[0] = (struct principal){PRINCIPAL_USER, 0};
+    return 1;
+}
+
 static int find_user(const char *name, uint32_t user, char *text, size_t size,
                      struct passwd *entry)
 {
@@ -68,8 +75,13 @@ static int look_up_group(const char *name, uint32_t *id)
     return 1;
 }
 
-const struct principal_lookup identity_lookup = {.user = look_up_user,
-                                                 .group = look_up_group};
+const struct principal_lookup identity_lookup = {
+    .user = look_up_user, .group = look_up_group, .id = principal_decimal};
+
+void identity_id_write(uint32_t id, char text[IDENTITY_ID_MAX])
+{
+    snprintf(text, IDENTITY_ID_MAX, "%lu", (unsigned long)id);
+}
 
 void identity_user_name(uint32_t user, char *name, size_t size)
 {

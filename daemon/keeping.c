@@ -54,9 +54,14 @@ static void keep(void *data, struct entry *entry)
 {
     struct restore_record made;
 
-    restore_write(entry, &made);
     entry->is_kept = true;
+    if (restore_write(entry, &made) < 0) {
+        log_error("out of memory: segment %llu is not kept",
+                  (unsigned long long)entry->id);
+        return;
+    }
     tell_record(data, &made.record, made.handles);
+    restore_deinit(&made);
 }
 
 static void forget_id(struct keeping *keeping, uint64_t id)
@@ -108,9 +113,12 @@ static int gather(struct keeping *keeping, struct estate *estate)
 
         if (!entry->is_kept)
             continue;
-        restore_write(entry, &made);
+        r = restore_write(entry, &made);
+        if (r < 0)
+            break;
         buffer_truncate(&line, 0);
         r = record_write(&line, &made.record);
+        restore_deinit(&made);
         new.line = line.data;
         new.size = line.size - 1;
         new.count = made.record.handles;
@@ -127,7 +135,8 @@ static int gather(struct keeping *keeping, struct estate *estate)
 /* Gives back what gather only lent. */
 static void scatter(struct estate *estate)
 {
-    estate->listening = (struct listening){.socket = HANDLE_NONE, .lock = HANDLE_NONE};
+    estate->listening =
+        (struct listening){.socket = HANDLE_NONE, .lock = HANDLE_NONE};
     estate_deinit(estate);
 }
 
@@ -148,8 +157,8 @@ static struct link *start_keeper(struct keeping *keeping, frame_handle ends[2])
     if (!keeping->child)
         handle_close(ends[0]);
     else
-        link = link_new(
-            connection_join(ends[0], program_handle(keeping->child)));
+        link =
+            link_new(connection_join(ends[0], program_handle(keeping->child)));
     if (!link)
         return NULL;
     r = gather(keeping, &estate);

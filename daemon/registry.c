@@ -186,7 +186,7 @@ static bool is_awaited(struct entry *entry)
 {
     if (!entry->is_awaited)
         return false;
-    return segment_use(entry->memory) != SEGMENT_FREE;
+    return segment_use(entry->memory, entry->is_kept) != SEGMENT_FREE;
 }
 
 /* What becomes of an entry that nobody has a grant to. */
@@ -295,7 +295,7 @@ void registry_release_all(struct registry *registry, struct holder *holder)
 static bool is_free(struct entry *entry)
 {
     segment_forget_handles(entry->memory);
-    return segment_use(entry->memory) != SEGMENT_IN_USE;
+    return segment_use(entry->memory, entry->is_kept) != SEGMENT_IN_USE;
 }
 
 bool registry_end_turn(struct registry *registry)

@@ -22,8 +22,11 @@ struct reload {
 
 struct config_host reload_host(void)
 {
-    return (struct config_host){.lookup = identity_lookup,
-                                .memory = host_memory_total()};
+    struct config_host host = {.lookup = identity_lookup,
+                               .memory = host_memory_total()};
+
+    host.administrator_count = identity_administrators(host.administrators);
+    return host;
 }
 
 static void work(uv_work_t *handle)

@@ -12,12 +12,15 @@
 static void write_principal(const struct principal *principal, char *text,
                             size_t size)
 {
-    if (principal->kind == PRINCIPAL_EVERYONE)
+    char id[IDENTITY_ID_MAX];
+
+    if (principal->kind == PRINCIPAL_EVERYONE) {
         snprintf(text, size, "everyone");
-    else
-        snprintf(text, size, "%s:%u",
-                 principal->kind == PRINCIPAL_USER ? "user" : "group",
-                 principal->id);
+        return;
+    }
+    identity_id_write(principal->id, id);
+    snprintf(text, size, "%s:%s",
+             principal->kind == PRINCIPAL_USER ? "user" : "group", id);
 }
 
 static void write_share(const struct access_share *share,
@@ -40,25 +43,31 @@ static void write_share(const struct access_share *share,
     }
 }
 
-void restore_write(const struct entry *entry, struct restore_record *made)
+int restore_write(const struct entry *entry, struct restore_record *made)
 {
-    const struct identity *owner = &entry->owner->identity;
     struct record_segment *segment = &made->record.segment;
 
+    made->owner = identity_write(&entry->owner->identity);
+    if (!made->owner)
+        return -1;
     made->record.kind = RECORD_KEEP;
     made->record.handles = segment_parts(entry->memory, made->handles);
     segment->segment = entry->id;
     segment->name = entry_name(entry);
     segment->found = entry->is_found;
-    segment->user = owner->user;
+    segment->owner = made->owner;
     segment->size = entry->size;
     segment->mapped_size = entry->mapped_size;
     segment->created_at = entry->created_at;
     segment->commit = entry->commit;
     segment->persist = entry->persist;
-    segment->groups = owner->groups;
-    segment->group_count = owner->group_count;
     write_share(&entry->share, made);
+    return 0;
+}
+
+void restore_deinit(struct restore_record *made)
+{
+    free(made->owner);
 }
 
 /* ---- record to entry ---- */
@@ -66,15 +75,10 @@ void restore_write(const struct entry *entry, struct restore_record *made)
 static int find_owner(struct registry *registry, const struct record *record,
                       struct caller **owner)
 {
-    struct identity identity = {.user = (uint32_t)record->segment.user,
-                                .group_count = record->segment.group_count};
+    struct identity identity;
 
-    identity.groups =
-        malloc((identity.group_count + 1) * sizeof(identity.groups[0]));
-    if (!identity.groups)
+    if (identity_read(record->segment.owner, &identity) < 0)
         return -1;
-    for (size_t i = 0; i < identity.group_count; i++)
-        identity.groups[i] = record_group(record, i);
     return callers_get(registry->callers, &identity, owner);
 }
 
@@ -103,8 +107,7 @@ static int add(struct registry *registry, const struct record *record,
     const char *culprit;
     struct entry *entry;
 
-    if (share_resolve(&segment->share, &share_numbers_only, &share, &culprit) !=
-        0)
+    if (share_resolve(&segment->share, &share_ids_only, &share, &culprit) != 0)
         return -1;
     charge(owner, &new);
     if (registry_add(registry, &new, &entry) == 0) {

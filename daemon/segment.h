@@ -42,8 +42,9 @@ struct segment_promises segment_promises(void);
 /* `size` rounded up to whole pages, or 0 when that is too large a number. */
 uint64_t segment_mapped_size(uint64_t size);
 
-/* A zeroed segment of `mapped_size` bytes, none of them allocated yet. */
-int segment_new(uint64_t mapped_size, struct segment **segment);
+/* A zeroed segment of `mapped_size` bytes, none of them allocated yet; whether
+ * all will be `commit`ted. */
+int segment_new(uint64_t mapped_size, bool commit, struct segment **segment);
 
 /* Closes the broker's handles. NULL is fine. Returns NULL. */
 struct segment *segment_free(struct segment *segment);
@@ -83,8 +84,9 @@ int segment_handle(struct segment *segment, bool writable,
 /* Gives back the handles that segment_handle keeps. */
 void segment_forget_handles(struct segment *segment);
 
-/* Who has it. Only true after segment_forget_handles; a reply that is on its
- * way with a handle has it too. */
-enum segment_use segment_use(struct segment *segment);
+/* Who has it, beside the keeper where it is `kept`. Only true after
+ * segment_forget_handles; a reply that is on its way with a handle has it
+ * too. */
+enum segment_use segment_use(struct segment *segment, bool kept);
 
 #endif

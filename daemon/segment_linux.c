@@ -57,11 +57,12 @@ static int make_sealed(uint64_t size)
     return -1;
 }
 
-int segment_new(uint64_t mapped_size, struct segment **segment)
+int segment_new(uint64_t mapped_size, bool commit, struct segment **segment)
 {
     struct segment *s = malloc(sizeof(*s));
     int fd, error;
 
+    (void)commit; /* that is segment_commit's alone */
     if (!s)
         return SEGMENT_E_NO_MEMORY;
     fd = make_sealed(mapped_size);
@@ -177,8 +178,10 @@ static enum segment_use ask_lease(const struct segment *segment)
     return errno == EAGAIN ? SEGMENT_IN_USE : SEGMENT_UNKNOWN;
 }
 
-enum segment_use segment_use(struct segment *segment)
+enum segment_use segment_use(struct segment *segment, bool kept)
 {
+    /* The keeper has the same description. */
+    (void)kept;
     return lease_works ? ask_lease(segment) : SEGMENT_UNKNOWN;
 }
 
@@ -208,7 +211,7 @@ void segment_init(void)
     struct segment *trial = NULL;
 
     lease_works = false;
-    if (segment_new(segment_mapped_size(1), &trial) < 0 || !trial)
+    if (segment_new(segment_mapped_size(1), true, &trial) < 0 || !trial)
         return;
     lease_works = try_lease(trial);
     segment_free(trial);

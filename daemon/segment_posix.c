@@ -59,10 +59,11 @@ static struct segment *own_both(int writable, int readable)
     return segment_free(s);
 }
 
-int segment_new(uint64_t mapped_size, struct segment **segment)
+int segment_new(uint64_t mapped_size, bool commit, struct segment **segment)
 {
     int writable, readable, error;
 
+    (void)commit; /* that is segment_commit's alone */
     if (open_both(&writable, &readable) < 0)
         return segment_outcome(errno);
     if (ftruncate(writable, (off_t)mapped_size) < 0) {
@@ -135,9 +136,10 @@ void segment_forget_handles(struct segment *segment)
     (void)segment;
 }
 
-enum segment_use segment_use(struct segment *segment)
+enum segment_use segment_use(struct segment *segment, bool kept)
 {
     (void)segment;
+    (void)kept;
     return SEGMENT_UNKNOWN;
 }
 

@@ -10,8 +10,13 @@ static int look_up_nothing(const char *name, uint32_t *id)
     return 1;
 }
 
-const struct principal_lookup share_numbers_only = {.user = look_up_nothing,
-                                                    .group = look_up_nothing};
+static int read_id(const char *text, uint32_t *id)
+{
+    return identity_lookup.id(text, id);
+}
+
+const struct principal_lookup share_ids_only = {
+    .user = look_up_nothing, .group = look_up_nothing, .id = read_id};
 
 static int resolve_list(const char *const *names, unsigned count,
                         const struct principal_lookup *lookup,

@@ -22,7 +22,7 @@ int share_resolve(const struct message_share *names,
                   struct access_share *share, const char **culprit);
 void share_deinit(struct access_share *share);
 
-/* Knows no account: with it only numbers and `everyone` resolve, at once. */
-extern const struct principal_lookup share_numbers_only;
+/* Knows no account: with it only ids and `everyone` resolve, at once. */
+extern const struct principal_lookup share_ids_only;
 
 #endif

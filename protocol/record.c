@@ -4,48 +4,24 @@
 #include "writer.h"
 
 static const char *const KINDS[RECORD_KINDS] = {
-    [RECORD_LISTEN] = "listen",   [RECORD_KEEP] = "keep",
-    [RECORD_FORGET] = "forget",   [RECORD_HANDLES] = "handles",
-    [RECORD_READY] = "ready",
-    [RECORD_PING] = "ping",       [RECORD_PONG] = "pong",
-    [RECORD_RELOAD] = "reload",   [RECORD_STOP] = "stop",
-    [RECORD_RESTART] = "restart", [RECORD_END] = "end"};
+    [RECORD_LISTEN] = "listen", [RECORD_KEEP] = "keep",
+    [RECORD_FORGET] = "forget", [RECORD_HANDLES] = "handles",
+    [RECORD_READY] = "ready",   [RECORD_PING] = "ping",
+    [RECORD_PONG] = "pong",     [RECORD_RELOAD] = "reload",
+    [RECORD_STOP] = "stop",     [RECORD_RESTART] = "restart",
+    [RECORD_END] = "end"};
 
 /* Of the handles. */
 static const char *const NAMES[RECORD_HANDLES_MAX] = {"first", "second"};
 
-/* Room that the groups leave for all that comes with them in a line: a name
- * of nothing but escapes, and two full share lists. */
-enum {
-    LINE_RESERVE =
-        6 * PROTOCOL_NAME_MAX +
-        2 * PROTOCOL_SHARE_MAX * (int)sizeof("\"group:4294967295\",") + 1024,
-    GROUPS_MAX = (PROTOCOL_LINE_MAX - LINE_RESERVE) / (int)sizeof("4294967295")
-};
-
 /* ---- writing ---- */
-
-static void write_groups(struct writer *w, const struct record_segment *segment)
-{
-    size_t count =
-        segment->group_count < GROUPS_MAX ? segment->group_count : GROUPS_MAX;
-
-    put_key(w, "groups");
-    open_brace(w, '[');
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0)
-            put_byte(w, ',');
-        put_integer(w, segment->groups[i]);
-    }
-    close_brace(w, ']');
-}
 
 static void write_segment(struct writer *w,
                           const struct record_segment *segment)
 {
     field_string(w, "name", segment->name);
     field_bool(w, "found", segment->found);
-    field_integer(w, "user", segment->user);
+    field_string(w, "owner", segment->owner);
     field_integer(w, "size", segment->size);
     field_integer(w, "mapped_size", segment->mapped_size);
     field_integer(w, "created_at", segment->created_at);
@@ -53,7 +29,6 @@ static void write_segment(struct writer *w,
     field_bool(w, "persist", segment->persist);
     field_strings(w, "read", segment->share.read, segment->share.read_count);
     field_strings(w, "write", segment->share.write, segment->share.write_count);
-    write_groups(w, segment);
 }
 
 int record_write(struct buffer *out, const struct record *record)
@@ -98,46 +73,27 @@ static int read_list(const cJSON *tree, const char *key, const char **list,
     return 0;
 }
 
-static int read_groups(const cJSON *tree, struct record_segment *segment)
-{
-    const cJSON *array = json_member(tree, "groups");
-    const cJSON *item;
-    uint64_t group;
-
-    segment->groups = NULL;
-    segment->group_count = 0;
-    if (!cJSON_IsArray(array))
-        return -1;
-    cJSON_ArrayForEach (item, array) {
-        if (json_integer_of(item, 0, UINT32_MAX, &group) < 0)
-            return -1;
-        segment->group_count++;
-    }
-    return 0;
-}
-
 static int read_segment(const cJSON *tree, struct record_segment *segment)
 {
     if (json_get_string(tree, "name", &segment->name) < 0)
         segment->name = NULL;
     if (json_get_bool(tree, "found", &segment->found) < 0 ||
-        json_get_integer(tree, "user", &segment->user) < 0 ||
+        json_get_string(tree, "owner", &segment->owner) < 0 ||
         json_get_integer(tree, "size", &segment->size) < 0 ||
         json_get_integer(tree, "mapped_size", &segment->mapped_size) < 0 ||
         json_get_integer(tree, "created_at", &segment->created_at) < 0 ||
         json_get_bool(tree, "commit", &segment->commit) < 0 ||
         json_get_bool(tree, "persist", &segment->persist) < 0)
         return -1;
-    if (segment->user > UINT32_MAX || (segment->found && !segment->name) ||
+    if ((segment->found && !segment->name) ||
         (segment->name &&
          message_name_problem(segment->name, strlen(segment->name))))
         return -1;
     if (read_list(tree, "read", segment->share.read,
-                  &segment->share.read_count) < 0 ||
-        read_list(tree, "write", segment->share.write,
-                  &segment->share.write_count) < 0)
+                  &segment->share.read_count) < 0)
         return -1;
-    return read_groups(tree, segment);
+    return read_list(tree, "write", segment->share.write,
+                     &segment->share.write_count);
 }
 
 static int read_kind(const cJSON *tree, enum record_kind *kind)
@@ -211,11 +167,4 @@ void record_deinit(struct record *record)
 {
     cJSON_Delete(record->document);
     record->document = NULL;
-}
-
-uint32_t record_group(const struct record *record, size_t index)
-{
-    const cJSON *array = json_member(record->document, "groups");
-
-    return (uint32_t)cJSON_GetArrayItem(array, (int)index)->valuedouble;
 }

@@ -41,18 +41,16 @@ enum { RECORD_HANDLES_MAX = 2 };
 
 /* A segment as it must come back. */
 struct record_segment {
-    uint64_t segment; /* its id */
-    const char *name; /* NULL: it never had one */
-    bool found;       /* by that name */
-    uint64_t user;    /* the owner's number */
+    uint64_t segment;  /* its id */
+    const char *name;  /* NULL: it never had one */
+    bool found;        /* by that name */
+    const char *owner; /* an identity as text: ids with commas between */
     uint64_t size;
     uint64_t mapped_size;
     uint64_t created_at; /* seconds since 1970 UTC */
     bool commit;
     bool persist;
-    struct message_share share; /* by number: "user:1000" */
-    const uint32_t *groups;     /* the owner's, when written */
-    size_t group_count;         /* as many as a line has room for */
+    struct message_share share; /* by id: "user:1000" */
 };
 
 struct record {
@@ -72,8 +70,5 @@ int record_write(struct buffer *out, const struct record *record);
 /* 0, and record_deinit must follow; MESSAGE_MALFORMED or MESSAGE_E_NOMEM. */
 int record_decode(const char *line, size_t size, struct record *record);
 void record_deinit(struct record *record);
-
-/* Group `index` of the owner of a record that was read. */
-uint32_t record_group(const struct record *record, size_t index);
 
 #endif

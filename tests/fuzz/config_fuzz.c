@@ -20,8 +20,9 @@ static int find(const char *name, uint32_t *id)
     return size % 2 == 0 ? 0 : 1;
 }
 
-static const struct config_host host = {.lookup = {find, find},
-                                        .memory = (UINT64_C(1) << 34) + 1};
+static const struct config_host host = {
+    .lookup = {find, find, principal_decimal},
+    .memory = (UINT64_C(1) << 34) + 1};
 
 static void require(int holds)
 {

@@ -14,27 +14,10 @@ static void require(bool condition)
         __builtin_trap();
 }
 
-/* Groups are read one by one, and written from an array. */
-static uint32_t *gather_groups(const struct record *record)
+static void write_record(struct buffer *line, const struct record *record)
 {
-    size_t count = record->segment.group_count;
-    uint32_t *groups = malloc((count + 1) * sizeof(*groups));
-
-    require(groups != NULL);
-    for (size_t i = 0; i < count; i++)
-        groups[i] = record_group(record, i);
-    return groups;
-}
-
-static void write_record(struct buffer *line, struct record *record)
-{
-    uint32_t *groups = NULL;
-
-    if (record->kind == RECORD_KEEP)
-        record->segment.groups = groups = gather_groups(record);
     buffer_init(line, 4 * PROTOCOL_LINE_MAX);
     require(record_write(line, record) == 0);
-    free(groups);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -49,8 +49,8 @@ static int find_group(const char *name, uint32_t *id)
     return 0;
 }
 
-static const struct config_host host = {.lookup = {find_user, find_group},
-                                        .memory = MEMORY};
+static const struct config_host host = {
+    .lookup = {find_user, find_group, principal_decimal}, .memory = MEMORY};
 
 /* ---- every test ---- */
 

@@ -43,6 +43,7 @@ static void keep(uint64_t id, unsigned handles)
     struct buffer line;
 
     record.segment.segment = id;
+    record.segment.owner = "1";
     record.segment.mapped_size = 4096;
     buffer_init(&line, PROTOCOL_LINE_MAX);
     ck_assert_int_eq(record_write(&line, &record), 0);

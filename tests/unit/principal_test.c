@@ -25,7 +25,8 @@ static int find_group(const char *name, uint32_t *id)
     return 0;
 }
 
-static const struct principal_lookup lookup = {find_user, find_group};
+static const struct principal_lookup lookup = {find_user, find_group,
+                                               principal_decimal};
 
 static void setup(void)
 {

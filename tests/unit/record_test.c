@@ -1,6 +1,7 @@
 /*
  * What keeper and broker tell each other.
  */
+#include "identity.h"
 #include "record.h"
 #include "tests/support/runner.h"
 
@@ -9,7 +10,7 @@
 #include <string.h>
 
 static struct buffer line;
-static struct record read;
+static struct record again;
 
 static void setup(void)
 {
@@ -26,27 +27,24 @@ static void write_and_read(const struct record *record)
     buffer_truncate(&line, 0);
     ck_assert_int_eq(record_write(&line, record), 0);
     ck_assert_int_eq(line.data[line.size - 1], '\n');
-    ck_assert_int_eq(record_decode(line.data, line.size - 1, &read), 0);
-    ck_assert_int_eq(read.kind, record->kind);
-    ck_assert_uint_eq(read.handles, record->handles);
+    ck_assert_int_eq(record_decode(line.data, line.size - 1, &again), 0);
+    ck_assert_int_eq(again.kind, record->kind);
+    ck_assert_uint_eq(again.handles, record->handles);
 }
 
 static struct record full_record(void)
 {
-    static const uint32_t groups[] = {0, 7, UINT32_MAX - 1};
     struct record record = {.kind = RECORD_KEEP, .handles = 2};
 
     record.segment = (struct record_segment){.segment = PROTOCOL_INTEGER_MAX,
                                              .name = "global/a\"b \xc3\xa4",
                                              .found = true,
-                                             .user = UINT32_MAX - 1,
+                                             .owner = "1000,0,7",
                                              .size = 5000,
                                              .mapped_size = 8192,
                                              .created_at = 1795448198,
                                              .commit = true,
-                                             .persist = true,
-                                             .groups = groups,
-                                             .group_count = 3};
+                                             .persist = true};
     record.segment.share.read[0] = "everyone";
     record.segment.share.read[1] = "user:5";
     record.segment.share.read_count = 2;
@@ -58,13 +56,13 @@ static struct record full_record(void)
 START_TEST(segment_comes_through_whole)
 {
     struct record record = full_record();
-    const struct record_segment *s = &read.segment;
+    const struct record_segment *s = &again.segment;
 
     write_and_read(&record);
     ck_assert_uint_eq(s->segment, PROTOCOL_INTEGER_MAX);
     ck_assert_str_eq(s->name, "global/a\"b \xc3\xa4");
     ck_assert(s->found && s->commit && s->persist);
-    ck_assert_uint_eq(s->user, UINT32_MAX - 1);
+    ck_assert_str_eq(s->owner, "1000,0,7");
     ck_assert_uint_eq(s->size, 5000);
     ck_assert_uint_eq(s->mapped_size, 8192);
     ck_assert_uint_eq(s->created_at, 1795448198);
@@ -73,10 +71,7 @@ START_TEST(segment_comes_through_whole)
     ck_assert_str_eq(s->share.read[1], "user:5");
     ck_assert_uint_eq(s->share.write_count, 1);
     ck_assert_str_eq(s->share.write[0], "group:4294967295");
-    ck_assert_uint_eq(s->group_count, 3);
-    ck_assert_uint_eq(record_group(&read, 1), 7);
-    ck_assert_uint_eq(record_group(&read, 2), UINT32_MAX - 1);
-    record_deinit(&read);
+    record_deinit(&again);
 }
 END_TEST
 
@@ -87,13 +82,13 @@ START_TEST(unnamed_and_removed_ones_stay_so)
     record.segment.name = NULL;
     record.segment.found = false;
     write_and_read(&record);
-    ck_assert_ptr_null(read.segment.name);
-    record_deinit(&read);
+    ck_assert_ptr_null(again.segment.name);
+    record_deinit(&again);
     record.segment.name = "a";
     write_and_read(&record);
-    ck_assert_str_eq(read.segment.name, "a");
-    ck_assert(!read.segment.found);
-    record_deinit(&read);
+    ck_assert_str_eq(again.segment.name, "a");
+    ck_assert(!again.segment.found);
+    record_deinit(&again);
 }
 END_TEST
 
@@ -103,46 +98,54 @@ START_TEST(every_kind_comes_through)
         struct record record = full_record();
 
         record.kind = (enum record_kind)i;
-        record.handles = i == RECORD_LISTEN ? 2 : 0;
+        record.handles = i == RECORD_LISTEN || i == RECORD_HANDLES ? 2 : 0;
+        record.names[0] =
+            (struct message_handle){MESSAGE_HANDLE_VALUE, UINT64_MAX};
+        record.names[1] = (struct message_handle){MESSAGE_HANDLE_INDEX, 1};
         record.path = "/run/a.sock";
         record.next = 18;
         record.process = 12345;
         write_and_read(&record);
         if (i == RECORD_LISTEN)
-            ck_assert_str_eq(read.path, "/run/a.sock");
+            ck_assert_str_eq(again.path, "/run/a.sock");
         if (i == RECORD_READY) {
-            ck_assert_uint_eq(read.next, 18);
-            ck_assert_uint_eq(read.process, 12345);
+            ck_assert_uint_eq(again.next, 18);
+            ck_assert_uint_eq(again.process, 12345);
+        }
+        if (i == RECORD_HANDLES) {
+            ck_assert_int_eq(again.names[0].form, MESSAGE_HANDLE_VALUE);
+            ck_assert_uint_eq(again.names[0].number, UINT64_MAX);
+            ck_assert_int_eq(again.names[1].form, MESSAGE_HANDLE_INDEX);
+            ck_assert_uint_eq(again.names[1].number, 1);
         }
         if (i == RECORD_FORGET)
-            ck_assert_uint_eq(read.segment.segment, PROTOCOL_INTEGER_MAX);
-        record_deinit(&read);
+            ck_assert_uint_eq(again.segment.segment, PROTOCOL_INTEGER_MAX);
+        record_deinit(&again);
     }
 }
 END_TEST
 
-/* The longest name, of escapes, both lists full, more groups than fit. */
+/* The longest name, of escapes, both lists full of the longest ids, the longest
+ * owner. */
 START_TEST(largest_record_is_one_line)
 {
-    enum { GROUPS = 65536 };
     static char name[PROTOCOL_NAME_MAX + 1];
-    static uint32_t groups[GROUPS];
+    static char principal[sizeof("group:") + IDENTITY_ID_MAX];
+    static char owner[IDENTITY_TEXT_MAX];
     struct record record = full_record();
     struct record_segment *s = &record.segment;
 
     memset(name, '"', PROTOCOL_NAME_MAX);
-    for (int i = 0; i < GROUPS; i++)
-        groups[i] = UINT32_MAX - GROUPS + (uint32_t)i;
+    memset(principal, '1', sizeof(principal) - 1);
+    memset(owner, '1', sizeof(owner) - 1);
     for (int i = 0; i < PROTOCOL_SHARE_MAX; i++)
-        s->share.read[i] = s->share.write[i] = "group:4294967295";
+        s->share.read[i] = s->share.write[i] = principal;
     s->share.read_count = s->share.write_count = PROTOCOL_SHARE_MAX;
     s->name = name;
-    s->groups = groups;
-    s->group_count = GROUPS;
+    s->owner = owner;
     write_and_read(&record);
-    ck_assert_uint_gt(read.segment.group_count, 4000);
-    ck_assert_uint_eq(record_group(&read, 4000), groups[4000]);
-    record_deinit(&read);
+    ck_assert_str_eq(again.segment.owner, owner);
+    record_deinit(&again);
 }
 END_TEST
 
@@ -164,7 +167,7 @@ START_TEST(what_is_no_record_is_refused)
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        ck_assert_msg(record_decode(bad[i], strlen(bad[i]), &read) ==
+        ck_assert_msg(record_decode(bad[i], strlen(bad[i]), &again) ==
                           MESSAGE_MALFORMED,
                       "%s", bad[i]);
 }
@@ -178,7 +181,7 @@ START_TEST(segment_without_a_member_is_refused)
     char *text;
 
     write_and_read(&record);
-    record_deinit(&read);
+    record_deinit(&again);
     size = line.size - 1;
     text = line.data;
     for (char *at = text; (at = memchr(at, ':', size - (size_t)(at - text)));
@@ -186,7 +189,7 @@ START_TEST(segment_without_a_member_is_refused)
         if (at[-1] != '"' || memcmp(at - 6, "\"name", 5) == 0)
             continue;
         at[-2]++;
-        ck_assert_msg(record_decode(text, size, &read) == MESSAGE_MALFORMED,
+        ck_assert_msg(record_decode(text, size, &again) == MESSAGE_MALFORMED,
                       "%.*s", (int)size, text);
         at[-2]--;
     }

@@ -20,7 +20,7 @@ static void setup(void)
 {
     segment_init();
     page = segment_mapped_size(1);
-    ck_assert_int_eq(segment_new(2 * page, &segment), 0);
+    ck_assert_int_eq(segment_new(2 * page, true, &segment), 0);
 }
 
 static void teardown(void)
@@ -112,7 +112,7 @@ END_TEST
 static enum segment_use use(void)
 {
     segment_forget_handles(segment);
-    return segment_use(segment);
+    return segment_use(segment, false);
 }
 
 START_TEST(knows_the_last_holder)
