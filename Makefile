@@ -76,7 +76,7 @@ platform = $(filter-out $(foreach e,$(other_endings),%_$(e).c),$(1))
 other_segment := $(filter-out segment_$(SEGMENT).c,segment_linux.c segment_posix.c)
 
 protocol_src := $(wildcard protocol/*.c)
-config_src := $(wildcard config/*.c)
+config_src := $(call platform,$(wildcard config/*.c))
 daemon_src := $(filter-out $(addprefix daemon/,$(other_segment)),\
 	$(call platform,$(wildcard daemon/*.c)))
 client_src := $(call platform,$(wildcard client/*.c))

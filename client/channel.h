@@ -74,7 +74,8 @@ int channel_receive_wait(channel c, struct channel_input *input);
  */
 int channel_wait(channel c, bool writing, uint64_t deadline);
 
-/* Waits until the other side, or this one, has ended it. */
+/* Waits until the other side, or this one, has ended it. May return before,
+ * when something has come that nobody receives. */
 void channel_wait_end(channel c);
 
 /* ---- handles that came ---- */

@@ -168,13 +168,15 @@ static void wait_for_end(segb_client *client)
     client_unlock(client);
     channel_wait_end(c);
     client_lock(client);
+    if (client->state != CLIENT_UP)
+        return;
     /* Whoever reads finds the end, behind what came before it. */
-    while (client->state == CLIENT_UP) {
-        if (client->reading)
-            thread_monitor_wait(client->monitor, THREAD_NEVER);
-        else
-            call_take_in(client);
-    }
+    if (client->reading)
+        thread_monitor_wait(client->monitor, THREAD_NEVER);
+    else
+        call_take_in(client);
+    if (client->due && client->watch)
+        watch_wake(client->watch);
 }
 
 static void guard(void *data)

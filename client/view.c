@@ -15,8 +15,8 @@
 #include <string.h>
 
 struct view {
-    void *memory;    /* as mapped, on the granularity */
-    uintptr_t start; /* the same */
+    struct view_memory memory; /* on the granularity */
+    uintptr_t start;           /* the same, as numbers */
     uintptr_t end;
 };
 
@@ -145,7 +145,6 @@ int segb_map(segb_segment *segment, size_t offset, size_t length, int access,
 {
     size_t before = offset & (view_granularity() - 1);
     struct view view;
-    void *memory;
     int r;
 
     if (!segment || !address)
@@ -156,18 +155,17 @@ int segb_map(segb_segment *segment, size_t offset, size_t length, int access,
         r = check_access(segment, access);
     if (r == 0)
         r = view_attach(segb_handle(segment), offset - before, before + length,
-                        access, &memory);
+                        access, &view.memory);
     if (r != 0)
         return r;
-    view.memory = memory;
-    view.start = (uintptr_t)memory;
+    view.start = (uintptr_t)view.memory.address;
     view.end = view.start + before + length;
     r = add(view);
     if (r < 0) {
-        view_detach(memory, before + length);
+        view_detach(&view.memory);
         return r;
     }
-    *address = (char *)memory + before;
+    *address = (char *)view.memory.address + before;
     return 0;
 }
 
@@ -192,7 +190,7 @@ int segb_unmap(void *address)
     thread_process_unlock();
     if (!found)
         return no_view(address);
-    return view_detach(view.memory, view.end - view.start);
+    return view_detach(&view.memory);
 }
 
 int segb_flush(void *address, size_t length)

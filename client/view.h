@@ -11,12 +11,22 @@
 /* What an offset must be a multiple of: a power of two. */
 size_t view_granularity(void);
 
-/* Maps; access is SEGB_RO, SEGB_RW or SEGB_COW. 0, or a SEGB_E_... code with
- * its sentence. */
-int view_attach(frame_handle handle, size_t offset, size_t length, int access,
-                void **address);
+/* What the system has of a view. */
+struct view_memory {
+    void *address;
+    size_t length;
+    frame_handle hold; /* what tells the broker of it: see view_attach */
+};
 
-/* Unmaps all that view_attach mapped. The same. */
-int view_detach(void *address, size_t length);
+/*
+ * Maps; access is SEGB_RO, SEGB_RW or SEGB_COW. 0, or a SEGB_E_... code with
+ * its sentence. Where the broker counts handles and not views, the view holds
+ * one.
+ */
+int view_attach(frame_handle handle, size_t offset, size_t length, int access,
+                struct view_memory *memory);
+
+/* Unmaps it. The same. */
+int view_detach(const struct view_memory *memory);
 
 #endif

@@ -14,25 +14,25 @@ size_t view_granularity(void)
 }
 
 int view_attach(frame_handle handle, size_t offset, size_t length, int access,
-                void **address)
+                struct view_memory *memory)
 {
     int protection = access == SEGB_RO ? PROT_READ : PROT_READ | PROT_WRITE;
     int flags = access == SEGB_COW ? MAP_PRIVATE : MAP_SHARED;
-    void *memory =
+    void *address =
         mmap(NULL, length, protection, flags, (int)handle, (off_t)offset);
 
-    if (memory == MAP_FAILED)
+    if (address == MAP_FAILED)
         return error_set(errno == EACCES || errno == EPERM
                              ? SEGB_E_ACCESS_DENIED
                              : SEGB_E_SYSTEM,
                          "mmap of %zu bytes: %s", length, strerror(errno));
-    *address = memory;
+    *memory = (struct view_memory){address, length, -1};
     return 0;
 }
 
-int view_detach(void *address, size_t length)
+int view_detach(const struct view_memory *memory)
 {
-    if (munmap(address, length) < 0)
+    if (munmap(memory->address, memory->length) < 0)
         return error_set(SEGB_E_SYSTEM, "munmap: %s", strerror(errno));
     return 0;
 }

@@ -282,12 +282,14 @@ static const char *add_rule(struct build *build, const char *pattern,
 {
     struct config *config = build->config;
     size_t at = config->rule_count;
-    char *copy = strndup(pattern, size);
+    char *copy = malloc(size + 1);
 
     if (!copy || grow_rules(build) < 0) {
         free(copy);
         return build_no_memory(build);
     }
+    memcpy(copy, pattern, size);
+    copy[size] = '\0';
     config->rules[at] =
         (struct config_rule){.pattern = copy, .size = size, .exact = exact};
     build->rules[at] = (struct rule_places){0};

@@ -49,7 +49,7 @@ static int add_caller(struct callers *callers, uint32_t *key,
                       struct identity *identity, struct caller **caller)
 {
     struct caller *c = calloc(1, sizeof(*c));
-    char name[80];
+    char name[IDENTITY_ID_MAX];
 
     if (!c) {
         free(key);

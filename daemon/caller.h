@@ -14,7 +14,7 @@
 
 struct caller {
     struct identity identity;
-    char label[96]; /* "user:alice" */
+    char label[sizeof("user:") + IDENTITY_ID_MAX]; /* "user:alice" */
     struct quota_scope *scope;
     unsigned refs;
     uint32_t *key; /* user, then groups */

@@ -54,7 +54,7 @@ uint64_t host_parent(void);
 bool host_stderr_is_journal(void);
 void host_write_stderr(const char *bytes, size_t size);
 
-/* Calendar time in UTC. */
-void host_utc(time_t seconds, struct tm *utc);
+/* Calendar time in UTC, and the milliseconds of its second. */
+unsigned host_utc(struct tm *utc);
 
 #endif

@@ -221,7 +221,11 @@ void host_write_stderr(const char *bytes, size_t size)
     (void)written;
 }
 
-void host_utc(time_t seconds, struct tm *utc)
+unsigned host_utc(struct tm *utc)
 {
-    gmtime_r(&seconds, utc);
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, utc);
+    return (unsigned)(now.tv_nsec / 1000000);
 }

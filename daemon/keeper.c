@@ -464,7 +464,8 @@ static int take_over(struct keeper *keeper)
         log_info("%u segments are back", estate_count(&keeper->estate));
     }
     if (given.socket == HANDLE_NONE)
-        return listening_open(listening, keeper->options->socket_path);
+        return listening_open(listening, keeper->options->socket_path,
+                              keeper->options->folder);
     if (listening_adopt(listening, given.socket, given.lock, NULL) == 0)
         return 0;
     log_error("the socket that was given does not listen");

@@ -14,6 +14,7 @@ struct connection;
 
 struct keeper_options {
     const char *socket_path; /* where the service manager gave no socket */
+    const char *folder;      /* of the lock; NULL: the default */
     uint64_t pause_ms;       /* the longest, before a broker that dies again and
                                 again is started once more */
 };

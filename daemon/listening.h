@@ -22,9 +22,11 @@ struct listening {
     uint64_t socket_inode; /* of the path, to know it again */
 };
 
-/* Binds, and makes the socket's folder when it is missing. 0, or negative
- * with the reason in the log. */
-int listening_open(struct listening *listening, const char *path);
+/* Binds, and makes the folder of lock and socket when it is missing: `folder`,
+ * or where that is NULL the socket's or the default one. 0, or negative with
+ * the reason in the log. */
+int listening_open(struct listening *listening, const char *path,
+                   const char *folder);
 
 /* Takes over one that is open already; `lock` HANDLE_NONE when it has none.
  * `path` NULL asks the socket. 0, or negative when it is no listening socket. */

@@ -130,10 +130,12 @@ static int bind_socket(struct listening *listening)
     return 0;
 }
 
-int listening_open(struct listening *listening, const char *path)
+int listening_open(struct listening *listening, const char *path,
+                   const char *folder)
 {
     size_t most = sizeof((struct sockaddr_un){0}.sun_path) - 1;
 
+    (void)folder; /* the lock is beside the socket */
     listening->lock = listening->socket = HANDLE_NONE;
     if (strlen(path) > most) {
         log_error("the socket's path has %zu bytes, at most %zu are possible: "

@@ -31,16 +31,15 @@ static int write_prefix(char *line, size_t size, enum protocol_log_level level)
 {
     static const char *const names[] = {"error", "warning", "info", "debug"};
     static const int priorities[] = {3, 4, 6, 7};
-    struct timespec now;
     struct tm utc;
+    unsigned milliseconds;
     char date[32];
 
     if (under_journal)
         return snprintf(line, size, "<%d>", priorities[level]);
-    timespec_get(&now, TIME_UTC);
-    host_utc(now.tv_sec, &utc);
+    milliseconds = host_utc(&utc);
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
-    return snprintf(line, size, "%s.%03ldZ %s: ", date, now.tv_nsec / 1000000,
+    return snprintf(line, size, "%s.%03uZ %s: ", date, milliseconds,
                     names[level]);
 }
 

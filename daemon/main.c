@@ -18,16 +18,12 @@
 
 enum { EXIT_USAGE = 2, PATH_SIZE = 4096 };
 
-static const char HELP[] =
+static const char HELP_BEGIN[] =
     "Usage: segbrokerd [OPTION]...\n"
     "Own the shared-memory segments of this host and hand them to clients.\n"
     "\n"
-    "  --config FILE       read FILE and FILE's folder's conf.d/*.conf\n"
-    "                      (root: /etc/segbroker/segbroker.conf, else\n"
-    "                      ~/.config/segbroker/segbroker.conf, if there)\n"
-    "  --runtime-dir DIR   listen on DIR/broker.sock (root: /run/segbroker,\n"
-    "                      else $XDG_RUNTIME_DIR/segbroker)\n"
-    "  --socket PATH       listen on PATH\n"
+    "  --config FILE       read FILE and FILE's folder's conf.d/*.conf\n";
+static const char HELP_END[] =
     "  --restart-pause SECONDS\n"
     "                      the longest pause before a broker that dies again\n"
     "                      and again is started once more (default 5)\n"
@@ -36,7 +32,7 @@ static const char HELP[] =
     "  --help              print this and end\n"
     "\n"
     "A keeper holds everything, and starts the broker again when it dies.\n"
-    "SIGHUP reloads the configuration, SIGTERM ends both.\n"
+    "SIGHUP or `segctl reload` reloads the configuration, SIGTERM ends both.\n"
     "Exit: 0 ended as asked, 1 could not serve or a bad configuration,\n"
     "2 wrong usage, 3 ended, but some charges were left (a defect).\n";
 
@@ -65,7 +61,7 @@ static int read_options(int argc, char **argv, struct options *options)
 {
     static const struct option known[] = {
         {"config", required_argument, NULL, 'c'},
-        {"socket", required_argument, NULL, 's'},
+        {paths_option, required_argument, NULL, 's'},
         {"runtime-dir", required_argument, NULL, 'r'},
         {"restart-pause", required_argument, NULL, 'p'},
         {"check", no_argument, NULL, 'k'},
@@ -100,7 +96,7 @@ static int read_options(int argc, char **argv, struct options *options)
             printf("segbrokerd " SEGBROKER_VERSION "\n");
             return 0;
         case 'h':
-            fputs(HELP, stdout);
+            printf("%s%s%s", HELP_BEGIN, paths_help, HELP_END);
             return 0;
         default:
             fputs("try 'segbrokerd --help'\n", stderr);
@@ -155,9 +151,10 @@ static int find_socket(const struct options *options, char *path, size_t size)
     int r = paths_socket(options->runtime_dir, path, size);
 
     if (r == PATHS_NONE)
-        fputs("segbrokerd: no place for the socket: XDG_RUNTIME_DIR is not "
-              "set; give --runtime-dir or --socket\n",
-              stderr);
+        fprintf(stderr,
+                "segbrokerd: no place to serve at: the environment names "
+                "none; give --runtime-dir or --%s\n",
+                paths_option);
     else if (r != 0)
         fputs("segbrokerd: the runtime folder's path is too long\n", stderr);
     return r;
@@ -167,6 +164,7 @@ static int keep(const struct options *options, enum program_role role)
 {
     char socket_path[PATH_SIZE];
     struct keeper_options keeper = {.socket_path = options->socket,
+                                    .folder = options->runtime_dir,
                                     .pause_ms = options->pause_ms};
 
     if (role == PROGRAM_SUCCESSOR)
@@ -192,7 +190,7 @@ static int serve(const struct options *options)
 int main(int argc, char **argv)
 {
     char config_path[PATH_SIZE];
-    enum program_role role = program_init(&argc, argv);
+    enum program_role role = program_init(&argc, &argv);
     struct options options = {.pause_ms = 5000};
     int result;
 
@@ -202,7 +200,7 @@ int main(int argc, char **argv)
         return result;
     log_init();
     if (host_init() < 0) {
-        log_error("cannot read /proc/meminfo: is /proc mounted?");
+        log_error("cannot find out about the host's memory: is /proc mounted?");
         return BROKER_FAILED;
     }
     if (!options.config && paths_config(config_path, sizeof(config_path)) == 0)

@@ -4,6 +4,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+const char paths_option[] = "socket";
+const char paths_help[] =
+    "                      (root: /etc/segbroker/segbroker.conf, else\n"
+    "                      ~/.config/segbroker/segbroker.conf, if there)\n"
+    "  --runtime-dir DIR   listen on DIR/broker.sock (root: /run/segbroker,\n"
+    "                      else $XDG_RUNTIME_DIR/segbroker)\n"
+    "  --socket PATH       listen on PATH\n";
+
 static const char SYSTEM_FOLDER[] = "/run/segbroker";
 static const char SYSTEM_CONFIG[] = "/etc/segbroker/segbroker.conf";
 

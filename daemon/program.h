@@ -6,6 +6,7 @@
 
 #include "connection.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -17,10 +18,11 @@ enum program_role {
 };
 
 /*
- * Looks at the arguments: gives the role and takes its word out of them. They
- * must stay where they are for as long as the process runs.
+ * Looks at the arguments, and makes UTF-8 of them: gives the role and takes its
+ * word out of them. They must stay where they are for as long as the process
+ * runs.
  */
-enum program_role program_init(int *argc, char **argv);
+enum program_role program_init(int *argc, char ***argv);
 
 /* The connection to who started it, in a broker or a successor. NULL when
  * there is none, or memory is short. */
@@ -56,6 +58,9 @@ struct program_child *program_forget(struct program_child *child);
 /* This process ends, and the child goes on alone: nobody is told of its end.
  * NULL is fine. Returns NULL; libuv's callbacks must still run. */
 struct program_child *program_leave(struct program_child *child);
+
+/* Whether this process could become another program. */
+bool program_can_replace(void);
 
 /* Becomes the program that is at the path now. Returns only when that failed,
  * with the reason in the log. */

@@ -43,8 +43,9 @@ static enum program_role role_of(const char *argument)
     return PROGRAM_KEEPER;
 }
 
-enum program_role program_init(int *argc, char **argv)
+enum program_role program_init(int *argc, char ***arguments_given)
 {
+    char **argv = *arguments_given;
     enum program_role role = *argc > 1 ? role_of(argv[1]) : PROGRAM_KEEPER;
 
     remember_path(role, *argc > 0 ? argv[0] : "");
@@ -165,6 +166,11 @@ struct program_child *program_try(uv_loop_t *loop, program_end end, void *data)
 
     memcpy(&all[2], &arguments[1], argument_count * sizeof(arguments[0]));
     return start(loop, &options, end, data);
+}
+
+bool program_can_replace(void)
+{
+    return true;
 }
 
 void program_replace(void)

@@ -193,13 +193,13 @@ intrude() {
     step 'One tries to write through its read-only handle; the kernel refuses.'
     # The other user may not be able to reach the build folder.
     mkdir -m 755 "$folder/bin"
-    cp "$build/examples/intruder" "$folder/bin/"
-    chmod 755 "$folder/bin/intruder"
+    cp "$build/examples/intruder_posix" "$folder/bin/"
+    chmod 755 "$folder/bin/intruder_posix"
     PATH=$folder/bin:$PATH
     if [ "$(id -u)" -eq 0 ]; then
         as=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
     fi
-    run "${as[@]}" intruder "$name" || die 'a write was not refused'
+    run "${as[@]}" intruder_posix "$name" || die 'a write was not refused'
     [[ ${#as[@]} -eq 0 || $answer != *allowed* ]] ||
         die 'a way to write was left open'
     [ "$(segctl cat "$name" | sum_of)" = "$whole" ] ||

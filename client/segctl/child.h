@@ -11,11 +11,14 @@ enum {
     CHILD_E_FAILED = -2  /* it cannot be run; errno says why */
 };
 
+/* The number by which the command will find the handle: `number` where
+ * descriptors can be given any. Negative when there is none. */
+intptr_t child_number(intptr_t handle, int number);
+
 /*
- * Runs argv[0], sought in PATH, with `handle` as its descriptor `number`, and
- * waits for its end. Interrupts sent to this program alone are passed on to
- * it. Its exit status, or 128 and the number of the signal that ended it, or
- * negative.
+ * Runs argv[0], sought in PATH, with the handle at that number, and waits for
+ * its end. Interrupts sent to this program alone are passed on to it. Its exit
+ * status, or 128 and the number of the signal that ended it, or negative.
  */
 int child_run(char *const *argv, intptr_t handle, int number);
 

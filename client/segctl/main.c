@@ -45,7 +45,7 @@ int main(int argc, char **argv)
     struct arguments arguments;
     int status, error;
 
-    terminal_start();
+    terminal_start(&argc, &argv);
     status = options_read(argc, argv, &arguments);
     if (status == OPTIONS_READ)
         status = run(&arguments);

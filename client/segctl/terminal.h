@@ -17,9 +17,10 @@ enum {
 /*
  * Call first. Fills the places of standard streams that are closed, so that
  * no socket gets one of their numbers and is taken for it; use of such a
- * stream fails as before. Binary streams, the user's character set.
+ * stream fails as before. Binary streams, the user's character set, arguments
+ * in UTF-8.
  */
-void terminal_start(void);
+void terminal_start(int *argc, char ***argv);
 
 bool terminal_is_stderr(void);
 
@@ -54,7 +55,7 @@ int terminal_close_stdout(void);
 void terminal_catch_interrupts(void);
 
 /* Waits until interrupted (TERMINAL_E_INTERRUPTED) or until `fd` is readable
- * (0). */
+ * (0); on Windows `fd` is an event. */
 int terminal_hold(int fd);
 
 /* Waits at most so long until `fd` is readable; whether it is. */

@@ -23,12 +23,14 @@ static volatile sig_atomic_t interrupted;
 static bool catching;
 static sigset_t outside; /* the signal mask while waiting */
 
-void terminal_start(void)
+void terminal_start(int *argc, char ***argv)
 {
     /* Opened the wrong way round: reading stdin, or writing stdout, still
      * fails. */
     static const int wrong[] = {O_WRONLY, O_RDONLY, O_RDONLY};
 
+    (void)argc;
+    (void)argv;
     for (int fd = 0; fd < 3; fd++) {
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
             open("/dev/null", wrong[fd]) < 0)

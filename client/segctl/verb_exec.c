@@ -25,7 +25,8 @@ static int set_number(const char *variable, uint64_t number)
 static int set_environment(const struct arguments *arguments,
                            const segb_segment *segment, int fd)
 {
-    if (set_number("SEGBROKER_FD", (uint64_t)fd) ||
+    if (set_number("SEGBROKER_FD",
+                   (uint64_t)child_number(segb_handle(segment), fd)) ||
         set_number("SEGBROKER_SIZE", segb_size(segment)) ||
         child_setenv("SEGBROKER_NAME", arguments->name ? arguments->name : ""))
         return report_failure(arguments, "environment: %s", strerror(errno));

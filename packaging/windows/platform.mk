@@ -10,7 +10,7 @@ CPPFLAGS += -I$(windows_libraries)/include -D_WIN32_WINNT=0x0A00 \
 # The compiler takes `printf` for the C runtime's, which knows no %zu; that of
 # mingw-w64, which is linked, does. The build for POSIX checks formats.
 STRICT += -Wno-format -Wno-format-nonliteral -Wno-pedantic-ms-format
-LDFLAGS += -L$(windows_libraries)/lib -static -Wl,--nxcompat \
+LDFLAGS += -L$(windows_libraries)/lib -static -fstack-protector-strong -Wl,--nxcompat \
 	-Wl,--dynamicbase -Wl,--high-entropy-va
 SYSTEM_LIBS := -ladvapi32 -lntdll
 CLIENT_LIBS = -lcjson $(SYSTEM_LIBS)

@@ -50,7 +50,10 @@ static int find_group(const char *name, uint32_t *id)
 }
 
 static const struct config_host host = {
-    .lookup = {find_user, find_group, principal_decimal}, .memory = MEMORY};
+    .lookup = {find_user, find_group, principal_decimal},
+    .memory = MEMORY,
+    .administrators = {{PRINCIPAL_USER, 0}},
+    .administrator_count = 1};
 
 /* ---- every test ---- */
 

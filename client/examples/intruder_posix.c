@@ -1,5 +1,5 @@
 /*
- * intruder [NAME]: opens a segment for reading and tries to write to it all
+ * intruder_posix [NAME]: opens a segment for reading and tries to write to it all
  * the same, in every way that the system has. Ends with 0 when the kernel has
  * refused them all.
  *

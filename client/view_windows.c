@@ -1,0 +1,88 @@
+#include "view.h"
+
+#include "error.h"
+#include "internal.h"
+
+#include <windows.h>
+
+size_t view_granularity(void)
+{
+    SYSTEM_INFO info;
+
+    GetSystemInfo(&info);
+    return info.dwAllocationGranularity;
+}
+
+static DWORD rights_for(int access)
+{
+    if (access == SEGB_COW)
+        return FILE_MAP_COPY;
+    return access == SEGB_RO ? FILE_MAP_READ : FILE_MAP_READ | FILE_MAP_WRITE;
+}
+
+/* The pages of a segment that was created to `reserve` must be committed
+ * before they are touched. */
+static int commit(void *memory, size_t length, int access)
+{
+    MEMORY_BASIC_INFORMATION region;
+    DWORD protection = access == SEGB_RO ? PAGE_READONLY : PAGE_READWRITE;
+
+    if (access == SEGB_COW ||
+        !VirtualQuery(memory, &region, sizeof(region)) ||
+        (region.State == MEM_COMMIT && region.RegionSize >= length))
+        return 0;
+    if (VirtualAlloc(memory, length, MEM_COMMIT, protection))
+        return 0;
+    return error_set(SEGB_E_NO_MEMORY, "committing %zu bytes: error %lu",
+                     length, GetLastError());
+}
+
+/* The section's handles are what the broker counts. */
+static int hold(HANDLE section, frame_handle *held)
+{
+    HANDLE copy;
+
+    if (!DuplicateHandle(GetCurrentProcess(), section, GetCurrentProcess(),
+                         &copy, 0, FALSE, DUPLICATE_SAME_ACCESS))
+        return error_set(SEGB_E_SYSTEM, "DuplicateHandle: error %lu",
+                         GetLastError());
+    *held = (frame_handle)copy;
+    return 0;
+}
+
+int view_attach(frame_handle handle, size_t offset, size_t length, int access,
+                struct view_memory *memory)
+{
+    void *address =
+        MapViewOfFile((HANDLE)handle, rights_for(access),
+                      (DWORD)((uint64_t)offset >> 32), (DWORD)offset, length);
+    DWORD error = GetLastError();
+    int r;
+
+    if (!address)
+        return error_set(error == ERROR_ACCESS_DENIED ? SEGB_E_ACCESS_DENIED
+                                                      : SEGB_E_SYSTEM,
+                         "MapViewOfFile of %zu bytes: error %lu", length,
+                         error);
+    r = commit(address, length, access);
+    if (r == 0)
+        r = hold((HANDLE)handle, &memory->hold);
+    if (r < 0) {
+        UnmapViewOfFile(address);
+        return r;
+    }
+    memory->address = address;
+    memory->length = length;
+    return 0;
+}
+
+int view_detach(const struct view_memory *memory)
+{
+    BOOL unmapped = UnmapViewOfFile(memory->address);
+
+    CloseHandle((HANDLE)memory->hold);
+    if (unmapped)
+        return 0;
+    return error_set(SEGB_E_SYSTEM, "UnmapViewOfFile: error %lu",
+                     GetLastError());
+}

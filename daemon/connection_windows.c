@@ -1,0 +1,492 @@
+/*
+ * A byte pipe with one read and one write under way at most.
+ *
+ * Handles do not travel with bytes: they are duplicated into the other process
+ * when they are named. Clients have no rights on the broker's process, so the
+ * handles that they show are fetched from theirs.
+ */
+#include "connection_windows.h"
+
+#include "handle.h"
+#include "io_windows.h"
+#include "pipe_windows.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+enum { INPUT_SIZE = 4096 };
+
+struct connection {
+    HANDLE pipe;
+    HANDLE process; /* at the other end */
+    bool is_client;
+    bool started;
+    bool failed;
+    bool closing;
+    bool finished; /* nothing more is read */
+    unsigned watched;
+    connection_ready ready;
+    void *data;
+    void (*closed)(void *data);
+    struct io_operation read;
+    struct io_operation write;
+    struct io_operation kick; /* tells of what was there before */
+    struct io_operation gone; /* the client's process has ended */
+    HANDLE gone_wait;
+    volatile LONG gone_posted;
+    size_t have; /* bytes of input, from `taken` on */
+    size_t taken;
+    char *output; /* being written */
+    uint64_t *attached; /* handles whose line is not written yet */
+    size_t attached_count;
+    /* While it is silent: */
+    void (*greeted)(void *data, struct connection *c);
+    struct connection *next, *prev;
+    char input[INPUT_SIZE];
+};
+
+static struct {
+    struct connection *list; /* the one that is silent longest first */
+    unsigned count;
+} silent;
+
+/* ---- the end ---- */
+
+static void free_when_idle(struct connection *c)
+{
+    if (c->read.pending || c->write.pending || c->kick.pending ||
+        c->gone.pending)
+        return;
+    if (c->started)
+        io_unref();
+    if (c->closed)
+        c->closed(c->data);
+    free(c->attached);
+    free(c);
+}
+
+/* What the client was never told of would stay open in it. */
+static void take_back(struct connection *c)
+{
+    for (size_t i = 0; i < c->attached_count; i++)
+        DuplicateHandle(c->process, (HANDLE)(uintptr_t)c->attached[i], NULL,
+                        NULL, 0, FALSE, DUPLICATE_CLOSE_SOURCE);
+    c->attached_count = 0;
+}
+
+static void kick(struct connection *c)
+{
+    if (c->kick.pending)
+        return;
+    io_begin(&c->kick);
+    io_post(&c->kick);
+}
+
+static void stop_watching_process(struct connection *c)
+{
+    if (!c->gone_wait)
+        return;
+    /* Returns when no callback runs any more. */
+    UnregisterWaitEx(c->gone_wait, INVALID_HANDLE_VALUE);
+    c->gone_wait = NULL;
+    /* None has run, so nothing will come. */
+    if (c->gone.pending && !c->gone_posted)
+        c->gone.pending = false;
+}
+
+struct connection *connection_close(struct connection *connection,
+                                    void (*closed)(void *data), void *data)
+{
+    struct connection *c = connection;
+
+    if (!c)
+        return NULL;
+    c->closed = closed;
+    c->data = data;
+    c->closing = true;
+    c->watched = 0;
+    take_back(c);
+    stop_watching_process(c);
+    CancelIoEx(c->pipe, NULL);
+    CloseHandle(c->pipe);
+    if (c->process)
+        CloseHandle(c->process);
+    /* Its last operation frees it. `closed` must not be called from within. */
+    if (c->started)
+        kick(c);
+    else
+        free_when_idle(c);
+    return NULL;
+}
+
+/* ---- being told ---- */
+
+static bool is_readable(const struct connection *c)
+{
+    return c->have > 0 || c->failed;
+}
+
+static bool is_writable(const struct connection *c)
+{
+    return !c->write.pending || c->failed;
+}
+
+static void notify(struct connection *c)
+{
+    if (c->watched == CONNECTION_READABLE && is_readable(c))
+        c->ready(c->data, CONNECTION_READABLE);
+    else if (c->watched == CONNECTION_WRITABLE && is_writable(c))
+        c->ready(c->data, CONNECTION_WRITABLE);
+}
+
+static void begin_read(struct connection *c)
+{
+    if (c->read.pending || c->failed || c->finished || c->have > 0)
+        return;
+    io_begin(&c->read);
+    if (io_began(&c->read, ReadFile(c->pipe, c->input, sizeof(c->input), NULL,
+                                    &c->read.overlapped)) < 0)
+        c->failed = true;
+}
+
+static void end_silence(struct connection *c)
+{
+    DL_DELETE(silent.list, c);
+    silent.count--;
+}
+
+/* It has said something, or has gone. */
+static void greet(struct connection *c)
+{
+    void (*greeted)(void *data, struct connection *c) = c->greeted;
+
+    end_silence(c);
+    c->greeted = NULL;
+    c->process = c->failed ? NULL : pipe_client_process(c->pipe);
+    if (!c->process)
+        c = connection_close(c, NULL, NULL);
+    if (c)
+        greeted(c->data, c);
+}
+
+static void on_read(struct io_operation *operation)
+{
+    struct connection *c = CONTAINING_RECORD(operation, struct connection, read);
+
+    if (operation->error != 0 || operation->size == 0)
+        c->failed = true;
+    else
+        c->have = operation->size;
+    c->taken = 0;
+    if (c->closing)
+        free_when_idle(c);
+    else if (c->greeted)
+        greet(c);
+    else
+        notify(c);
+}
+
+static void on_written(struct io_operation *operation)
+{
+    struct connection *c =
+        CONTAINING_RECORD(operation, struct connection, write);
+
+    free(c->output);
+    c->output = NULL;
+    if (operation->error != 0)
+        c->failed = true;
+    else if (!c->closing)
+        c->attached_count = 0;
+    if (c->closing)
+        free_when_idle(c);
+    else
+        notify(c);
+}
+
+static void on_kick(struct io_operation *operation)
+{
+    struct connection *c = CONTAINING_RECORD(operation, struct connection, kick);
+
+    if (c->closing)
+        free_when_idle(c);
+    else
+        notify(c);
+}
+
+static void on_gone(struct io_operation *operation)
+{
+    struct connection *c = CONTAINING_RECORD(operation, struct connection, gone);
+
+    c->failed = true;
+    if (c->closing)
+        free_when_idle(c);
+    else
+        notify(c);
+}
+
+static void CALLBACK on_process_end(void *data, BOOLEAN timed_out)
+{
+    struct connection *c = data;
+
+    (void)timed_out;
+    InterlockedExchange(&c->gone_posted, 1);
+    io_post(&c->gone);
+}
+
+/* A pipe that the client's own children have inherited does not end with it. */
+static void watch_process(struct connection *c)
+{
+    io_begin(&c->gone);
+    if (!RegisterWaitForSingleObject(&c->gone_wait, c->process, on_process_end,
+                                     c, INFINITE, WT_EXECUTEONLYONCE))
+        c->gone.pending = false;
+}
+
+void connection_watch(struct connection *connection, unsigned event)
+{
+    struct connection *c = connection;
+
+    c->watched = event;
+    if (!c->started || event == 0 || c->kick.pending)
+        return;
+    if (event == CONNECTION_READABLE)
+        begin_read(c);
+    if (event == CONNECTION_READABLE ? is_readable(c) : is_writable(c))
+        kick(c);
+}
+
+int connection_start(struct connection *connection, uv_loop_t *loop,
+                     connection_ready ready, void *data)
+{
+    if (io_ref(loop) < 0)
+        return -1;
+    connection->ready = ready;
+    connection->data = data;
+    connection->started = true;
+    if (connection->is_client)
+        watch_process(connection);
+    return 0;
+}
+
+/* ---- the beginning ---- */
+
+/* Adopts both; the pipe is bound already. NULL when memory is short. */
+static struct connection *connection_new(HANDLE pipe, HANDLE process)
+{
+    struct connection *c = calloc(1, sizeof(*c));
+
+    if (!c) {
+        CloseHandle(pipe);
+        if (process)
+            CloseHandle(process);
+        return NULL;
+    }
+    c->pipe = pipe;
+    c->process = process;
+    c->read.done = on_read;
+    c->write.done = on_written;
+    c->kick.done = on_kick;
+    c->gone.done = on_gone;
+    return c;
+}
+
+static void drop(struct connection *c)
+{
+    end_silence(c);
+    c->greeted = NULL;
+    connection_close(c, NULL, NULL);
+}
+
+struct connection *connection_join(frame_handle handle, frame_handle process)
+{
+    HANDLE copy = NULL;
+
+    /* The caller's is closed when that process has ended. */
+    DuplicateHandle(GetCurrentProcess(), (HANDLE)process, GetCurrentProcess(),
+                    &copy, 0, FALSE, DUPLICATE_SAME_ACCESS);
+    if (io_bind((HANDLE)handle) == 0)
+        return connection_new((HANDLE)handle, copy);
+    CloseHandle((HANDLE)handle);
+    CloseHandle(copy);
+    return NULL;
+}
+
+void connection_greet(HANDLE pipe,
+                      void (*greeted)(void *data, struct connection *c),
+                      void *data)
+{
+    struct connection *c = connection_new(pipe, NULL);
+
+    if (!c)
+        return;
+    c->is_client = true;
+    c->greeted = greeted;
+    c->data = data;
+    DL_APPEND(silent.list, c);
+    if (++silent.count > CONNECTION_SILENT_MAX)
+        drop(silent.list);
+    begin_read(c);
+    /* It has gone already: nothing will tell of it. */
+    if (c->failed)
+        drop(c);
+}
+
+void connection_drop_silent(void)
+{
+    while (silent.list)
+        drop(silent.list);
+}
+
+frame_handle connection_handle(const struct connection *connection)
+{
+    return (frame_handle)connection->pipe;
+}
+
+/* ---- bytes ---- */
+
+int connection_receive(struct connection *connection, char *bytes,
+                       size_t capacity, size_t *size,
+                       struct connection_handles *handles)
+{
+    struct connection *c = connection;
+    size_t n = c->have < capacity ? c->have : capacity;
+
+    handles->count = 0;
+    handles->truncated = false;
+    begin_read(c);
+    if (n == 0 && c->failed)
+        return CONNECTION_E_GONE;
+    if (n == 0)
+        return CONNECTION_E_AGAIN;
+    memcpy(bytes, c->input + c->taken, n);
+    c->taken += n;
+    c->have -= n;
+    *size = n;
+    begin_read(c);
+    return 0;
+}
+
+int connection_send(struct connection *connection, const char *bytes,
+                    size_t size, const frame_handle *handles, unsigned count,
+                    size_t *sent)
+{
+    struct connection *c = connection;
+
+    (void)handles; /* they are there already */
+    (void)count;
+    if (c->failed)
+        return CONNECTION_E_GONE;
+    if (c->write.pending)
+        return CONNECTION_E_AGAIN;
+    c->output = malloc(size);
+    if (!c->output)
+        return CONNECTION_E_AGAIN;
+    memcpy(c->output, bytes, size);
+    io_begin(&c->write);
+    if (io_began(&c->write, WriteFile(c->pipe, c->output, (DWORD)size, NULL,
+                                      &c->write.overlapped)) < 0) {
+        free(c->output);
+        c->output = NULL;
+        c->failed = true;
+        return CONNECTION_E_GONE;
+    }
+    *sent = size;
+    return 0;
+}
+
+void connection_wait(struct connection *connection, bool writing,
+                     int milliseconds)
+{
+    struct connection *c = connection;
+    unsigned watched = c->watched;
+
+    /* Who waits is not to be called back. */
+    c->watched = 0;
+    if (writing)
+        io_wait(&c->write, (DWORD)milliseconds);
+    else if (c->have == 0)
+        io_wait(&c->read, (DWORD)milliseconds);
+    connection_watch(c, watched);
+}
+
+bool connection_is_sent(const struct connection *connection)
+{
+    return !connection->write.pending;
+}
+
+bool connection_all_read(const struct connection *connection)
+{
+    /* What was written stays readable when the pipe is closed. */
+    return !connection->write.pending;
+}
+
+void connection_finish(struct connection *connection)
+{
+    connection->finished = true;
+}
+
+/* ---- handles ---- */
+
+int connection_claim(struct connection *connection, struct frame_reader *reader,
+                     const struct message_handle *named, frame_handle *handle)
+{
+    HANDLE copy;
+
+    (void)reader;
+    if (named->form != MESSAGE_HANDLE_VALUE)
+        return FRAME_LOST;
+    if (!connection->is_client) {
+        *handle = (frame_handle)named->number;
+        return 0;
+    }
+    if (!DuplicateHandle(connection->process, (HANDLE)(uintptr_t)named->number,
+                         GetCurrentProcess(), &copy, 0, FALSE,
+                         DUPLICATE_SAME_ACCESS))
+        return FRAME_LOST;
+    *handle = (frame_handle)copy;
+    return 0;
+}
+
+static int remember(struct connection *c, HANDLE attached)
+{
+    uint64_t *more = realloc(c->attached,
+                             (c->attached_count + 1) * sizeof(*more));
+
+    if (!more)
+        return -1;
+    c->attached = more;
+    c->attached[c->attached_count++] = (uint64_t)(uintptr_t)attached;
+    return 0;
+}
+
+int connection_attach(struct connection *connection, frame_handle handle,
+                      unsigned index, struct message_handle *named)
+{
+    HANDLE copy;
+
+    (void)index;
+    if (!DuplicateHandle(GetCurrentProcess(), (HANDLE)handle,
+                         connection->process, &copy, 0, FALSE,
+                         DUPLICATE_SAME_ACCESS))
+        return -1;
+    if (remember(connection, copy) < 0) {
+        DuplicateHandle(connection->process, copy, NULL, NULL, 0, FALSE,
+                        DUPLICATE_CLOSE_SOURCE);
+        return -1;
+    }
+    *named = (struct message_handle){MESSAGE_HANDLE_VALUE,
+                                     (uint64_t)(uintptr_t)copy};
+    return 0;
+}
+
+int connection_pair(frame_handle ends[2])
+{
+    HANDLE pipes[2];
+
+    if (pipe_pair(pipes) < 0)
+        return -1;
+    ends[0] = (frame_handle)pipes[0];
+    ends[1] = (frame_handle)pipes[1];
+    return 0;
+}

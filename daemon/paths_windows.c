@@ -1,0 +1,98 @@
+#include "paths.h"
+
+#include "paths_windows.h"
+#include "wide_windows.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <windows.h>
+
+const char paths_option[] = "pipe";
+const char paths_help[] =
+    "                      (%ProgramData%\\segbroker\\segbroker.conf, if\n"
+    "                      there)\n"
+    "  --runtime-dir DIR   hold a lock in DIR (%ProgramData%\\segbroker\\run)\n"
+    "  --pipe NAME         serve NAME (\\\\.\\pipe\\segbroker)\n";
+
+static const char PIPE[] = "\\\\.\\pipe\\segbroker";
+
+static int outcome(int written, size_t size)
+{
+    return written < 0 || (size_t)written >= size ? PATHS_TOO_LONG : 0;
+}
+
+/* The folder of all users' data, which only administrators make files in. */
+int paths_data(char *path, size_t size)
+{
+    const wchar_t *data = _wgetenv(L"ProgramData");
+    char *text = data && *data ? wide_to(data) : NULL;
+    int r = PATHS_NONE;
+
+    if (text)
+        r = outcome(snprintf(path, size, "%s\\segbroker", text), size);
+    free(text);
+    return r;
+}
+
+int paths_socket(const char *folder, char *path, size_t size)
+{
+    /* Pipes are in no folder. */
+    (void)folder;
+    return outcome(snprintf(path, size, "%s", PIPE), size);
+}
+
+static bool is_there(const char *path)
+{
+    wchar_t *wide = wide_from(path);
+    bool found = wide && GetFileAttributesW(wide) != INVALID_FILE_ATTRIBUTES;
+
+    free(wide);
+    return found;
+}
+
+int paths_config(char *path, size_t size)
+{
+    char folder[MAX_PATH * 3];
+    int r = paths_data(folder, sizeof(folder));
+
+    if (r == 0)
+        r = outcome(snprintf(path, size, "%s\\segbroker.conf", folder), size);
+    return r == 0 && is_there(path) ? 0 : PATHS_NONE;
+}
+
+/* It may be there already. */
+static void make_folder(const char *path)
+{
+    wchar_t *wide = wide_from(path);
+
+    if (wide)
+        CreateDirectoryW(wide, NULL);
+    free(wide);
+}
+
+int paths_lock(const char *folder, const char *pipe, char *path, size_t size)
+{
+    char own[MAX_PATH * 3];
+    const char *name = strrchr(pipe, '\\');
+    size_t length;
+    int r;
+
+    if (!folder) {
+        r = paths_data(own, sizeof(own));
+        if (r != 0)
+            return r;
+        make_folder(own);
+        length = strlen(own);
+        r = outcome(snprintf(own + length, sizeof(own) - length, "\\run"),
+                    sizeof(own) - length);
+        if (r != 0)
+            return r;
+        folder = own;
+    }
+    make_folder(folder);
+    return outcome(snprintf(path, size, "%s\\%s.lock", folder,
+                            name ? name + 1 : pipe),
+                   size);
+}

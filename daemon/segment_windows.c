@@ -1,0 +1,224 @@
+/*
+ * Segments as unnamed sections backed by the paging file.
+ *
+ * A section's empty DACL gives nobody any right beyond those of the handle
+ * that was duplicated: a client cannot turn reading into writing. The last
+ * holder is found by the count of handles, so a holder keeps its handle as long
+ * as it has a view.
+ */
+#include "segment.h"
+
+#include "handle.h"
+
+#include <stdlib.h>
+#include <windows.h>
+#include <winternl.h>
+
+enum { READ_RIGHTS = SECTION_QUERY | SECTION_MAP_READ };
+
+struct segment {
+    HANDLE own;
+    struct lent *readable; /* NULL while not open */
+    struct lent *writable; /* NULL while not open */
+};
+
+/* PUBLIC_OBJECT_BASIC_INFORMATION of <winternl.h>, with its fields' names. */
+struct basic_information {
+    ULONG attributes;
+    ACCESS_MASK granted;
+    ULONG handles;
+    ULONG pointers;
+    ULONG reserved[10];
+};
+
+/* SECTION_BASIC_INFORMATION, class 0. */
+struct section_information {
+    void *base;
+    ULONG attributes;
+    LARGE_INTEGER size;
+};
+
+NTSYSAPI NTSTATUS NTAPI NtQuerySection(HANDLE section, int class, void *found,
+                                       SIZE_T size, SIZE_T *returned);
+/* What CompareObjectHandles is; that has no import library of its own. */
+NTSYSAPI NTSTATUS NTAPI NtCompareObjects(HANDLE one, HANDLE other);
+
+static int outcome(DWORD error)
+{
+    switch (error) {
+    case ERROR_NOT_ENOUGH_MEMORY:
+    case ERROR_OUTOFMEMORY:
+    case ERROR_COMMITMENT_LIMIT:
+    case ERROR_DISK_FULL:
+    case ERROR_INVALID_PARAMETER: /* past the largest section */
+        return SEGMENT_E_NO_MEMORY;
+    case ERROR_NO_SYSTEM_RESOURCES:
+    case ERROR_TOO_MANY_OPEN_FILES:
+        return SEGMENT_E_DESCRIPTORS;
+    default:
+        return SEGMENT_E_SYSTEM;
+    }
+}
+
+void segment_init(void)
+{
+}
+
+struct segment_promises segment_promises(void)
+{
+    return (struct segment_promises){.sealed_size = true,
+                                     .exact_lifetime = true};
+}
+
+uint64_t segment_mapped_size(uint64_t size)
+{
+    SYSTEM_INFO info;
+    uint64_t rounded;
+
+    GetSystemInfo(&info);
+    rounded = (size + info.dwPageSize - 1) / info.dwPageSize * info.dwPageSize;
+    return rounded < size || rounded > INT64_MAX ? 0 : rounded;
+}
+
+static HANDLE make_section(uint64_t size, bool commit)
+{
+    SECURITY_DESCRIPTOR descriptor;
+    SECURITY_ATTRIBUTES attributes = {.nLength = sizeof(attributes),
+                                      .lpSecurityDescriptor = &descriptor};
+    ACL nobody;
+
+    InitializeSecurityDescriptor(&descriptor, SECURITY_DESCRIPTOR_REVISION);
+    InitializeAcl(&nobody, sizeof(nobody), ACL_REVISION);
+    SetSecurityDescriptorDacl(&descriptor, TRUE, &nobody, FALSE);
+    return CreateFileMappingW(INVALID_HANDLE_VALUE, &attributes,
+                              PAGE_READWRITE |
+                                  (commit ? SEC_COMMIT : SEC_RESERVE),
+                              (DWORD)(size >> 32), (DWORD)size, NULL);
+}
+
+static int own(HANDLE section, struct segment **segment)
+{
+    struct segment *s = malloc(sizeof(*s));
+
+    if (!s) {
+        CloseHandle(section);
+        return SEGMENT_E_NO_MEMORY;
+    }
+    *s = (struct segment){.own = section};
+    *segment = s;
+    return 0;
+}
+
+int segment_new(uint64_t mapped_size, bool commit, struct segment **segment)
+{
+    HANDLE section = make_section(mapped_size, commit);
+
+    return section ? own(section, segment) : outcome(GetLastError());
+}
+
+struct segment *segment_free(struct segment *segment)
+{
+    if (!segment)
+        return NULL;
+    segment_forget_handles(segment);
+    CloseHandle(segment->own);
+    free(segment);
+    return NULL;
+}
+
+unsigned segment_parts(const struct segment *segment,
+                       frame_handle parts[SEGMENT_PARTS_MAX])
+{
+    parts[0] = (frame_handle)segment->own;
+    return 1;
+}
+
+static bool ask(HANDLE handle, struct basic_information *found)
+{
+    return NtQueryObject(handle, ObjectBasicInformation, found, sizeof(*found),
+                         NULL) >= 0;
+}
+
+/* Whether a handle is to a section of that size, for reading and writing. */
+static bool is_section(HANDLE handle, uint64_t size)
+{
+    struct section_information section;
+    struct basic_information found;
+
+    return ask(handle, &found) && (found.granted & SECTION_MAP_WRITE) &&
+           NtQuerySection(handle, 0, &section, sizeof(section), NULL) >= 0 &&
+           (uint64_t)section.size.QuadPart == size;
+}
+
+int segment_adopt(const frame_handle *parts, unsigned count,
+                  uint64_t mapped_size, struct segment **segment)
+{
+    if (count == 1 && is_section((HANDLE)parts[0], mapped_size))
+        return own((HANDLE)parts[0], segment);
+    for (unsigned i = 0; i < count; i++)
+        handle_close(parts[i]);
+    return SEGMENT_E_SYSTEM;
+}
+
+bool segment_is(const struct segment *segment, frame_handle handle,
+                bool writable)
+{
+    ACCESS_MASK wanted = writable ? READ_RIGHTS | SECTION_MAP_WRITE
+                                  : READ_RIGHTS;
+    struct basic_information found;
+
+    return ask((HANDLE)handle, &found) && (found.granted & wanted) == wanted &&
+           NtCompareObjects(segment->own, (HANDLE)handle) == 0;
+}
+
+int segment_commit(struct segment *segment, uint64_t offset, uint64_t length)
+{
+    /* SEC_COMMIT did that for the whole: no page of it can fail. */
+    (void)segment;
+    (void)offset;
+    (void)length;
+    return 0;
+}
+
+static int lend(const struct segment *segment, ACCESS_MASK rights,
+                struct lent **lent)
+{
+    HANDLE copy;
+
+    if (!DuplicateHandle(GetCurrentProcess(), segment->own, GetCurrentProcess(),
+                         &copy, rights, FALSE, 0))
+        return outcome(GetLastError());
+    *lent = lent_new((frame_handle)copy);
+    if (*lent)
+        return 0;
+    CloseHandle(copy);
+    return SEGMENT_E_NO_MEMORY;
+}
+
+int segment_handle(struct segment *segment, bool writable, struct lent **handle)
+{
+    struct lent **kept = writable ? &segment->writable : &segment->readable;
+    int r = 0;
+
+    if (!*kept)
+        r = lend(segment, writable ? READ_RIGHTS | SECTION_MAP_WRITE
+                                   : READ_RIGHTS,
+                 kept);
+    *handle = *kept;
+    return r;
+}
+
+void segment_forget_handles(struct segment *segment)
+{
+    segment->readable = lent_unref(segment->readable);
+    segment->writable = lent_unref(segment->writable);
+}
+
+enum segment_use segment_use(struct segment *segment, bool kept)
+{
+    struct basic_information found;
+
+    if (!ask(segment->own, &found))
+        return SEGMENT_UNKNOWN;
+    return found.handles > (kept ? 2U : 1U) ? SEGMENT_IN_USE : SEGMENT_FREE;
+}
