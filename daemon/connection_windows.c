@@ -38,8 +38,9 @@ struct connection {
     size_t have; /* bytes of input, from `taken` on */
     size_t taken;
     char *output; /* being written */
-    uint64_t *attached; /* handles whose line is not written yet */
+    uint64_t *attached; /* handles whose line is not written yet, in order */
     size_t attached_count;
+    size_t writing_count; /* those of them that are being written */
     /* While it is silent: */
     void (*greeted)(void *data, struct connection *c);
     struct connection *next, *prev;
@@ -72,7 +73,16 @@ static void take_back(struct connection *c)
     for (size_t i = 0; i < c->attached_count; i++)
         DuplicateHandle(c->process, (HANDLE)(uintptr_t)c->attached[i], NULL,
                         NULL, 0, FALSE, DUPLICATE_CLOSE_SOURCE);
-    c->attached_count = 0;
+    c->attached_count = c->writing_count = 0;
+}
+
+/* The client knows of those that were written. */
+static void forget_written(struct connection *c)
+{
+    c->attached_count -= c->writing_count;
+    memmove(c->attached, c->attached + c->writing_count,
+            c->attached_count * sizeof(*c->attached));
+    c->writing_count = 0;
 }
 
 static void kick(struct connection *c)
@@ -146,8 +156,12 @@ static void begin_read(struct connection *c)
         return;
     io_begin(&c->read);
     if (io_began(&c->read, ReadFile(c->pipe, c->input, sizeof(c->input), NULL,
-                                    &c->read.overlapped)) < 0)
-        c->failed = true;
+                                    &c->read.overlapped)) == 0)
+        return;
+    c->failed = true;
+    /* Nothing comes to an end that would tell of it. */
+    if (c->started)
+        kick(c);
 }
 
 static void end_silence(struct connection *c)
@@ -196,8 +210,8 @@ static void on_written(struct io_operation *operation)
     c->output = NULL;
     if (operation->error != 0)
         c->failed = true;
-    else if (!c->closing)
-        c->attached_count = 0;
+    else if (c->writing_count > 0)
+        forget_written(c);
     if (c->closing)
         free_when_idle(c);
     else
@@ -248,7 +262,7 @@ void connection_watch(struct connection *connection, unsigned event)
     struct connection *c = connection;
 
     c->watched = event;
-    if (!c->started || event == 0 || c->kick.pending)
+    if (!c->started || event == 0)
         return;
     if (event == CONNECTION_READABLE)
         begin_read(c);
@@ -374,7 +388,6 @@ int connection_send(struct connection *connection, const char *bytes,
     struct connection *c = connection;
 
     (void)handles; /* they are there already */
-    (void)count;
     if (c->failed)
         return CONNECTION_E_GONE;
     if (c->write.pending)
@@ -391,6 +404,7 @@ int connection_send(struct connection *connection, const char *bytes,
         c->failed = true;
         return CONNECTION_E_GONE;
     }
+    c->writing_count = count;
     *sent = size;
     return 0;
 }

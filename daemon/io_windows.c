@@ -11,7 +11,8 @@ static struct {
     struct io_operation *first; /* those handed over and not yet done */
     struct io_operation **last;
     uv_async_t wake;
-    bool has_loop;
+    bool has_loop; /* `wake` is one of its handles */
+    bool is_served; /* by the loop; who nobody refers to ends unheard */
     unsigned references;
 } io;
 
@@ -42,7 +43,7 @@ static DWORD WINAPI serve_port(void *unused)
         for (ULONG i = 0; i < count; i++)
             hand_over(&entries[i]);
         WakeAllConditionVariable(&io.moved);
-        if (io.has_loop)
+        if (io.is_served)
             uv_async_send(&io.wake);
         LeaveCriticalSection(&io.lock);
     }
@@ -53,6 +54,8 @@ static int start_port(void)
 {
     HANDLE thread;
 
+    if (io.port)
+        return 0;
     InitializeCriticalSection(&io.lock);
     InitializeConditionVariable(&io.moved);
     io.last = &io.first;
@@ -60,8 +63,11 @@ static int start_port(void)
     if (!io.port)
         return -1;
     thread = CreateThread(NULL, 0, serve_port, NULL, 0, NULL);
-    if (!thread)
+    if (!thread) {
+        CloseHandle(io.port);
+        io.port = NULL;
         return -1;
+    }
     CloseHandle(thread);
     return 0;
 }
@@ -100,33 +106,44 @@ static void on_wake(uv_async_t *wake)
     }
 }
 
+static void serve_from_loop(bool served)
+{
+    EnterCriticalSection(&io.lock);
+    io.is_served = served;
+    LeaveCriticalSection(&io.lock);
+}
+
 int io_ref(uv_loop_t *loop)
 {
-    if (io.references++ > 0)
-        return 0;
-    if (io.has_loop) {
-        uv_ref((uv_handle_t *)&io.wake);
+    if (start_port() < 0)
+        return -1;
+    if (io.references > 0) {
+        io.references++;
         return 0;
     }
-    if (uv_async_init(loop, &io.wake, on_wake) < 0)
+    if (io.has_loop)
+        uv_ref((uv_handle_t *)&io.wake);
+    else if (uv_async_init(loop, &io.wake, on_wake) < 0)
         return -1;
-    EnterCriticalSection(&io.lock);
     io.has_loop = true;
-    LeaveCriticalSection(&io.lock);
-    /* Something may have been handed over before there was a loop. */
+    io.references = 1;
+    serve_from_loop(true);
+    /* Something may have been handed over while nobody served. */
     uv_async_send(&io.wake);
     return 0;
 }
 
 void io_unref(void)
 {
-    if (--io.references == 0)
-        uv_unref((uv_handle_t *)&io.wake);
+    if (--io.references > 0)
+        return;
+    serve_from_loop(false);
+    uv_unref((uv_handle_t *)&io.wake);
 }
 
 int io_bind(HANDLE handle)
 {
-    if (!io.port && start_port() < 0)
+    if (start_port() < 0)
         return -1;
     return CreateIoCompletionPort(handle, io.port, 0, 0) ? 0 : -1;
 }

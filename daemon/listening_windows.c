@@ -1,6 +1,7 @@
 /*
  * `socket` is one instance of the pipe that no client gets: the name is taken
- * as long as somebody has it, also while no broker serves. The lock is a file that nobody else may open meanwhile.
+ * as long as somebody has it, also while no broker serves. The lock is a file
+ * that nobody else may open meanwhile.
  */
 #include "listening.h"
 
@@ -46,16 +47,15 @@ static int take_lock(struct listening *listening, const char *folder)
     return -1;
 }
 
-/* Connects the instance to this process and at once no more: so it is there,
- * and no client ever gets it. */
-static int occupy(const wchar_t *path)
+/* Connects the instance and ends that at once: so it is there, and no client
+ * ever gets it. A client that was faster is sent away. */
+static int occupy(HANDLE pipe, const wchar_t *path)
 {
     HANDLE other = pipe_connect(path);
 
-    if (!other)
-        return -1;
-    CloseHandle(other);
-    return 0;
+    if (other)
+        CloseHandle(other);
+    return DisconnectNamedPipe(pipe) ? 0 : -1;
 }
 
 static int make_pipe(struct listening *listening, const wchar_t *path)
@@ -65,8 +65,9 @@ static int make_pipe(struct listening *listening, const wchar_t *path)
     if (!pipe)
         return fail("cannot make the pipe", listening->path);
     listening->socket = (frame_handle)pipe;
-    return occupy(path) < 0 ? fail("cannot occupy the pipe", listening->path)
-                            : 0;
+    return occupy(pipe, path) < 0
+               ? fail("cannot occupy the pipe", listening->path)
+               : 0;
 }
 
 int listening_open(struct listening *listening, const char *path,
