@@ -45,9 +45,18 @@ struct connection_handles {
  * closed. */
 struct connection *connection_accept(frame_handle handle);
 
-/* The same between the service's own processes; `process` is the other one, as
- * program.h gives it. */
-struct connection *connection_join(frame_handle handle, frame_handle process);
+/* The process at the other end, where handles are put into it. */
+struct connection_other {
+    frame_handle process; /* HANDLE_NONE: they go along with bytes */
+    frame_handle notes;   /* memory of both: what was put there last */
+    bool is_starter;      /* it started this one */
+};
+
+/* The same between the service's own processes, as program.h gives the other
+ * one, whose handles stay the lender's. What it has put here and did not live to
+ * tell of is closed with the connection. */
+struct connection *connection_join(frame_handle handle,
+                                   const struct connection_other *other);
 
 /* From now on `ready` is called from the loop; nothing is watched yet. 0 or
  * negative. */

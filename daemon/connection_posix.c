@@ -33,9 +33,10 @@ struct connection *connection_accept(frame_handle handle)
     return connection_new(handle);
 }
 
-struct connection *connection_join(frame_handle handle, frame_handle process)
+struct connection *connection_join(frame_handle handle,
+                                   const struct connection_other *other)
 {
-    (void)process;
+    (void)other;
     return connection_new(handle);
 }
 

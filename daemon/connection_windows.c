@@ -4,6 +4,10 @@
  * Handles do not travel with bytes: they are duplicated into the other process
  * when they are named. Clients have no rights on the broker's process, so the
  * handles that they show are fetched from theirs.
+ *
+ * A broker may die between putting a handle into the keeper and naming it. So
+ * Windows writes such a handle's value into memory that both processes have,
+ * with the very call that makes it, and who is left closes it.
  */
 #include "connection_windows.h"
 
@@ -15,12 +19,21 @@
 #include <string.h>
 #include <utlist.h>
 
-enum { INPUT_SIZE = 4096 };
+enum { INPUT_SIZE = 4096, NOTES_MAX = 2 };
+
+/* What each of two processes has put into the other and not named yet. */
+struct notes {
+    HANDLE put[2][NOTES_MAX]; /* by the one that was started, by its starter */
+};
 
 struct connection {
     HANDLE pipe;
     HANDLE process; /* at the other end */
     bool is_client;
+    struct notes *notes; /* NULL: a client's */
+    bool is_starter;     /* of the other process */
+    uint64_t claimed[NOTES_MAX]; /* the last that were */
+    unsigned claims;
     bool started;
     bool failed;
     bool closing;
@@ -85,6 +98,25 @@ static void forget_written(struct connection *c)
     c->writing_count = 0;
 }
 
+static void forget_notes(struct connection *c)
+{
+    if (c->notes)
+        memset(c->notes->put[c->is_starter], 0,
+               sizeof(c->notes->put[c->is_starter]));
+}
+
+/* What the other process put here and never named is nobody's. */
+static void close_noted(const struct connection *c)
+{
+    for (int i = 0; i < NOTES_MAX; i++) {
+        HANDLE put = c->notes->put[!c->is_starter][i];
+        uint64_t value = (uint64_t)(uintptr_t)put;
+
+        if (put && value != c->claimed[0] && value != c->claimed[1])
+            CloseHandle(put);
+    }
+}
+
 static void kick(struct connection *c)
 {
     if (c->kick.pending)
@@ -122,6 +154,11 @@ struct connection *connection_close(struct connection *connection,
     CloseHandle(c->pipe);
     if (c->process)
         CloseHandle(c->process);
+    if (c->notes) {
+        close_noted(c);
+        UnmapViewOfFile(c->notes);
+        c->notes = NULL;
+    }
     /* Its last operation frees it. `closed` must not be called from within. */
     if (c->started)
         kick(c);
@@ -212,6 +249,8 @@ static void on_written(struct io_operation *operation)
         c->failed = true;
     else if (c->writing_count > 0)
         forget_written(c);
+    if (!c->failed && !c->closing)
+        forget_notes(c);
     if (c->closing)
         free_when_idle(c);
     else
@@ -312,18 +351,37 @@ static void drop(struct connection *c)
     connection_close(c, NULL, NULL);
 }
 
-struct connection *connection_join(frame_handle handle, frame_handle process)
+HANDLE connection_new_notes(void)
 {
-    HANDLE copy = NULL;
+    SECURITY_ATTRIBUTES attributes = {.nLength = sizeof(attributes),
+                                      .bInheritHandle = TRUE};
 
-    /* The caller's is closed when that process has ended. */
-    DuplicateHandle(GetCurrentProcess(), (HANDLE)process, GetCurrentProcess(),
-                    &copy, 0, FALSE, DUPLICATE_SAME_ACCESS);
-    if (io_bind((HANDLE)handle) == 0)
-        return connection_new((HANDLE)handle, copy);
-    CloseHandle((HANDLE)handle);
-    CloseHandle(copy);
-    return NULL;
+    return CreateFileMappingW(INVALID_HANDLE_VALUE, &attributes,
+                              PAGE_READWRITE, 0, sizeof(struct notes), NULL);
+}
+
+struct connection *connection_join(frame_handle handle,
+                                   const struct connection_other *other)
+{
+    struct connection *c;
+    HANDLE process;
+
+    /* The lender's are closed when that process has ended. */
+    if (io_bind((HANDLE)handle) < 0 ||
+        !DuplicateHandle(GetCurrentProcess(), (HANDLE)other->process,
+                         GetCurrentProcess(), &process, 0, FALSE,
+                         DUPLICATE_SAME_ACCESS)) {
+        CloseHandle((HANDLE)handle);
+        return NULL;
+    }
+    c = connection_new((HANDLE)handle, process);
+    if (!c)
+        return NULL;
+    c->is_starter = other->is_starter;
+    c->notes = MapViewOfFile((HANDLE)other->notes,
+                             FILE_MAP_READ | FILE_MAP_WRITE, 0, 0,
+                             sizeof(*c->notes));
+    return c->notes ? c : connection_close(c, NULL, NULL);
 }
 
 void connection_greet(HANDLE pipe,
@@ -404,7 +462,7 @@ int connection_send(struct connection *connection, const char *bytes,
         c->failed = true;
         return CONNECTION_E_GONE;
     }
-    c->writing_count = count;
+    c->writing_count = c->is_client ? count : 0;
     *sent = size;
     return 0;
 }
@@ -451,6 +509,7 @@ int connection_claim(struct connection *connection, struct frame_reader *reader,
     if (named->form != MESSAGE_HANDLE_VALUE)
         return FRAME_LOST;
     if (!connection->is_client) {
+        connection->claimed[connection->claims++ % NOTES_MAX] = named->number;
         *handle = (frame_handle)named->number;
         return 0;
     }
@@ -477,20 +536,20 @@ static int remember(struct connection *c, HANDLE attached)
 int connection_attach(struct connection *connection, frame_handle handle,
                       unsigned index, struct message_handle *named)
 {
-    HANDLE copy;
+    struct connection *c = connection;
+    HANDLE own;
+    HANDLE *copy = c->notes ? &c->notes->put[c->is_starter][index] : &own;
 
-    (void)index;
-    if (!DuplicateHandle(GetCurrentProcess(), (HANDLE)handle,
-                         connection->process, &copy, 0, FALSE,
-                         DUPLICATE_SAME_ACCESS))
+    if (!DuplicateHandle(GetCurrentProcess(), (HANDLE)handle, c->process, copy,
+                         0, FALSE, DUPLICATE_SAME_ACCESS))
         return -1;
-    if (remember(connection, copy) < 0) {
-        DuplicateHandle(connection->process, copy, NULL, NULL, 0, FALSE,
+    if (c->is_client && remember(c, *copy) < 0) {
+        DuplicateHandle(c->process, *copy, NULL, NULL, 0, FALSE,
                         DUPLICATE_CLOSE_SOURCE);
         return -1;
     }
     *named = (struct message_handle){MESSAGE_HANDLE_VALUE,
-                                     (uint64_t)(uintptr_t)copy};
+                                     (uint64_t)(uintptr_t)*copy};
     return 0;
 }
 

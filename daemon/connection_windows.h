@@ -1,5 +1,6 @@
 /*
- * What only the listener asks of connections on Windows.
+ * What only the listener and the starter of processes ask of connections on
+ * Windows.
  */
 #ifndef SEGBROKER_CONNECTION_WINDOWS_H
 #define SEGBROKER_CONNECTION_WINDOWS_H
@@ -24,5 +25,9 @@ void connection_greet(HANDLE pipe,
 
 /* Drops all that are silent. */
 void connection_drop_silent(void);
+
+/* Memory for the notes of two processes (struct connection_other), which a
+ * child inherits. NULL, and GetLastError says why. */
+HANDLE connection_new_notes(void);
 
 #endif

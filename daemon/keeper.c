@@ -250,6 +250,7 @@ static void watch_link(struct keeper *keeper, struct connection *connection)
 
 static void start_broker(struct keeper *keeper)
 {
+    struct connection_other other;
     frame_handle ends[2];
 
     uv_update_time(&keeper->loop);
@@ -270,8 +271,8 @@ static void start_broker(struct keeper *keeper)
         return;
     }
     keeper->broker = program_process(keeper->child);
-    watch_link(keeper,
-               connection_join(ends[0], program_handle(keeper->child)));
+    other = program_other(keeper->child);
+    watch_link(keeper, connection_join(ends[0], &other));
     if (!keeper->link ||
         estate_send(&keeper->estate, keeper->link) == LINK_E_LATE)
         kill_broker(keeper);

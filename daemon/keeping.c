@@ -146,7 +146,8 @@ static void serve_link(struct keeping *keeping);
  * when that fails; the ends are closed. */
 static struct link *start_keeper(struct keeping *keeping, frame_handle ends[2])
 {
-    struct link *link = NULL;
+    struct connection_other other;
+    struct link *link;
     struct estate estate;
     int r;
 
@@ -154,11 +155,12 @@ static struct link *start_keeper(struct keeping *keeping, frame_handle ends[2])
     keeping->child = program_start(&keeping->broker->loop, PROGRAM_SUCCESSOR,
                                    ends[1], on_keeper_end, keeping);
     handle_close(ends[1]);
-    if (!keeping->child)
+    if (!keeping->child) {
         handle_close(ends[0]);
-    else
-        link =
-            link_new(connection_join(ends[0], program_handle(keeping->child)));
+        return NULL;
+    }
+    other = program_other(keeping->child);
+    link = link_new(connection_join(ends[0], &other));
     if (!link)
         return NULL;
     r = gather(keeping, &estate);

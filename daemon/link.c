@@ -27,6 +27,19 @@ struct link *link_new(struct connection *connection)
     return link;
 }
 
+/* Handles that were named by value are here already, and nobody's. */
+static void drop_names(struct link *link)
+{
+    frame_handle handle;
+
+    for (unsigned i = 0; i < RECORD_HANDLES_MAX; i++)
+        if (link->names[i].form == MESSAGE_HANDLE_VALUE &&
+            connection_claim(link->connection, &link->reader, &link->names[i],
+                             &handle) == 0)
+            handle_close(handle);
+    forget_names(link);
+}
+
 /* ---- reading ---- */
 
 static void end(struct link *link)
@@ -42,14 +55,14 @@ static void take_line(struct link *link, const char *line, size_t size)
     if (record_decode(line, size, &record) != 0) {
         log_error("a record between keeper and broker cannot be read: %.*s",
                   (int)(size < 200 ? size : 200), line);
+        drop_names(link);
         return;
     }
-    if (record.kind == RECORD_HANDLES) {
-        memcpy(link->names, record.names, sizeof(link->names));
-    } else {
+    if (record.kind != RECORD_HANDLES)
         link->on_record(link, &record, line, size);
-        forget_names(link);
-    }
+    drop_names(link);
+    if (record.kind == RECORD_HANDLES)
+        memcpy(link->names, record.names, sizeof(link->names));
     record_deinit(&record);
 }
 
@@ -134,8 +147,10 @@ int link_claim(struct link *link, const struct record *record,
             continue;
         while (i > 0)
             handle_close(handles[--i]);
+        forget_names(link);
         return -1;
     }
+    forget_names(link);
     return 0;
 }
 
@@ -254,6 +269,7 @@ struct link *link_close(struct link *link)
     if (!link)
         return NULL;
     end(link);
+    drop_names(link);
     frame_reader_deinit(&link->reader);
     buffer_deinit(&link->out);
     connection_close(link->connection, free, link);

@@ -49,8 +49,8 @@ struct program_child *program_try(uv_loop_t *loop, program_end end, void *data);
 
 uint64_t program_process(const struct program_child *child);
 
-/* It, as connection_join takes it. */
-frame_handle program_handle(const struct program_child *child);
+/* It, as connection_join takes it, for as long as it is. */
+struct connection_other program_other(const struct program_child *child);
 
 /* Nobody is told of its end any more. NULL is fine. Returns NULL. */
 struct program_child *program_forget(struct program_child *child);

@@ -16,6 +16,10 @@ enum { PROGRAM_LINK = 3 };
 static const char *const ROLES[] = {
     [PROGRAM_SUCCESSOR] = "--role=keeper", [PROGRAM_BROKER] = "--role=broker"};
 
+/* Descriptors go along with bytes: nobody must be reached for that. */
+static const struct connection_other NO_OTHER = {.process = HANDLE_NONE,
+                                                 .notes = HANDLE_NONE};
+
 static char path[PATH_SIZE];
 /* As somebody gave them, the path in place of the first. */
 static char *arguments[ARGUMENTS_MAX + 2];
@@ -62,7 +66,7 @@ enum program_role program_init(int *argc, char ***arguments_given)
 
 struct connection *program_join(void)
 {
-    return connection_join(PROGRAM_LINK, HANDLE_NONE);
+    return connection_join(PROGRAM_LINK, &NO_OTHER);
 }
 
 /* ---- children ---- */
@@ -107,11 +111,10 @@ uint64_t program_process(const struct program_child *child)
     return (uint64_t)child->process.pid;
 }
 
-frame_handle program_handle(const struct program_child *child)
+struct connection_other program_other(const struct program_child *child)
 {
-    /* Descriptors go along with bytes: nobody must be reached for that. */
     (void)child;
-    return HANDLE_NONE;
+    return NO_OTHER;
 }
 
 static struct program_child *start(uv_loop_t *loop,

@@ -165,13 +165,14 @@ static void on_record(struct link *link, const struct record *record,
 
 START_TEST(goes_over_a_link_whole)
 {
+    struct connection_other other = {HANDLE_NONE, HANDLE_NONE, false};
     struct link *ours, *theirs;
     frame_handle ends[2];
     int listener;
 
     ck_assert_int_eq(connection_pair(ends), 0);
-    ours = link_new(connection_join(ends[0], HANDLE_NONE));
-    theirs = link_new(connection_join(ends[1], HANDLE_NONE));
+    ours = link_new(connection_join(ends[0], &other));
+    theirs = link_new(connection_join(ends[1], &other));
     theirs->on_record = on_record;
     listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     estate.listening.socket = listener;
