@@ -53,8 +53,8 @@ struct connection_other {
 };
 
 /* The same between the service's own processes, as program.h gives the other
- * one, whose handles stay the lender's. What it has put here and did not live to
- * tell of is closed with the connection. */
+ * one, whose handles stay the lender's. What it has put here and did not live
+ * to tell of is closed with the connection. */
 struct connection *connection_join(frame_handle handle,
                                    const struct connection_other *other);
 

@@ -30,8 +30,8 @@ struct connection {
     HANDLE pipe;
     HANDLE process; /* at the other end */
     bool is_client;
-    struct notes *notes; /* NULL: a client's */
-    bool is_starter;     /* of the other process */
+    struct notes *notes;         /* NULL: a client's */
+    bool is_starter;             /* of the other process */
     uint64_t claimed[NOTES_MAX]; /* the last that were */
     unsigned claims;
     bool started;
@@ -50,7 +50,7 @@ struct connection {
     volatile LONG gone_posted;
     size_t have; /* bytes of input, from `taken` on */
     size_t taken;
-    char *output; /* being written */
+    char *output;       /* being written */
     uint64_t *attached; /* handles whose line is not written yet, in order */
     size_t attached_count;
     size_t writing_count; /* those of them that are being written */
@@ -223,7 +223,8 @@ static void greet(struct connection *c)
 
 static void on_read(struct io_operation *operation)
 {
-    struct connection *c = CONTAINING_RECORD(operation, struct connection, read);
+    struct connection *c =
+        CONTAINING_RECORD(operation, struct connection, read);
 
     if (operation->error != 0 || operation->size == 0)
         c->failed = true;
@@ -259,7 +260,8 @@ static void on_written(struct io_operation *operation)
 
 static void on_kick(struct io_operation *operation)
 {
-    struct connection *c = CONTAINING_RECORD(operation, struct connection, kick);
+    struct connection *c =
+        CONTAINING_RECORD(operation, struct connection, kick);
 
     if (c->closing)
         free_when_idle(c);
@@ -269,7 +271,8 @@ static void on_kick(struct io_operation *operation)
 
 static void on_gone(struct io_operation *operation)
 {
-    struct connection *c = CONTAINING_RECORD(operation, struct connection, gone);
+    struct connection *c =
+        CONTAINING_RECORD(operation, struct connection, gone);
 
     c->failed = true;
     if (c->closing)
@@ -356,8 +359,8 @@ HANDLE connection_new_notes(void)
     SECURITY_ATTRIBUTES attributes = {.nLength = sizeof(attributes),
                                       .bInheritHandle = TRUE};
 
-    return CreateFileMappingW(INVALID_HANDLE_VALUE, &attributes,
-                              PAGE_READWRITE, 0, sizeof(struct notes), NULL);
+    return CreateFileMappingW(INVALID_HANDLE_VALUE, &attributes, PAGE_READWRITE,
+                              0, sizeof(struct notes), NULL);
 }
 
 struct connection *connection_join(frame_handle handle,
@@ -378,9 +381,9 @@ struct connection *connection_join(frame_handle handle,
     if (!c)
         return NULL;
     c->is_starter = other->is_starter;
-    c->notes = MapViewOfFile((HANDLE)other->notes,
-                             FILE_MAP_READ | FILE_MAP_WRITE, 0, 0,
-                             sizeof(*c->notes));
+    c->notes =
+        MapViewOfFile((HANDLE)other->notes, FILE_MAP_READ | FILE_MAP_WRITE, 0,
+                      0, sizeof(*c->notes));
     return c->notes ? c : connection_close(c, NULL, NULL);
 }
 
@@ -523,8 +526,8 @@ int connection_claim(struct connection *connection, struct frame_reader *reader,
 
 static int remember(struct connection *c, HANDLE attached)
 {
-    uint64_t *more = realloc(c->attached,
-                             (c->attached_count + 1) * sizeof(*more));
+    uint64_t *more =
+        realloc(c->attached, (c->attached_count + 1) * sizeof(*more));
 
     if (!more)
         return -1;

@@ -11,7 +11,7 @@ static struct {
     struct io_operation *first; /* those handed over and not yet done */
     struct io_operation **last;
     uv_async_t wake;
-    bool has_loop; /* `wake` is one of its handles */
+    bool has_loop;  /* `wake` is one of its handles */
     bool is_served; /* by the loop; who nobody refers to ends unheard */
     unsigned references;
 } io;
@@ -192,8 +192,7 @@ bool io_wait(struct io_operation *operation, DWORD milliseconds)
     if (!operation->pending)
         return true;
     EnterCriticalSection(&io.lock);
-    while (!(ended = take_that(operation)) &&
-           (now = GetTickCount64()) < end)
+    while (!(ended = take_that(operation)) && (now = GetTickCount64()) < end)
         SleepConditionVariableCS(&io.moved, &io.lock, (DWORD)(end - now));
     LeaveCriticalSection(&io.lock);
     if (ended)

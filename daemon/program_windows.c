@@ -293,12 +293,12 @@ static bool create(wchar_t *line, HANDLE given[GIVEN],
     SIZE_T size = sizeof(room);
     HANDLE list[GIVEN];
     size_t count = 0;
-    STARTUPINFOEXW start = {
-        .StartupInfo = {.cb = sizeof(start),
-                        .dwFlags = STARTF_USESTDHANDLES,
-                        .hStdOutput = given[GIVEN_OUT],
-                        .hStdError = given[GIVEN_ERROR]},
-        .lpAttributeList = (LPPROC_THREAD_ATTRIBUTE_LIST)(void *)room};
+    STARTUPINFOEXW start = {.StartupInfo = {.cb = sizeof(start),
+                                            .dwFlags = STARTF_USESTDHANDLES,
+                                            .hStdOutput = given[GIVEN_OUT],
+                                            .hStdError = given[GIVEN_ERROR]},
+                            .lpAttributeList =
+                                (LPPROC_THREAD_ATTRIBUTE_LIST)(void *)room};
     BOOL created;
 
     for (int i = 0; i < GIVEN; i++)
@@ -306,9 +306,9 @@ static bool create(wchar_t *line, HANDLE given[GIVEN],
             list[count++] = given[i];
     if (!InitializeProcThreadAttributeList(start.lpAttributeList, 1, 0, &size))
         return false;
-    created = UpdateProcThreadAttribute(
-                  start.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
-                  list, count * sizeof(list[0]), NULL, NULL) &&
+    created = UpdateProcThreadAttribute(start.lpAttributeList, 0,
+                                        PROC_THREAD_ATTRIBUTE_HANDLE_LIST, list,
+                                        count * sizeof(list[0]), NULL, NULL) &&
               CreateProcessW(path, line, NULL, NULL, TRUE,
                              EXTENDED_STARTUPINFO_PRESENT | CREATE_SUSPENDED,
                              NULL, NULL, &start.StartupInfo, made);
@@ -331,11 +331,11 @@ static bool run(struct program_child *child, enum program_role role,
     child->process = made.hProcess;
     child->id = made.dwProcessId;
     io_begin(&child->ended);
-    started = bind_to_this(made.hProcess) &&
-              RegisterWaitForSingleObject(&child->wait, made.hProcess,
-                                          on_process_end, child, INFINITE,
-                                          WT_EXECUTEONLYONCE) &&
-              ResumeThread(made.hThread) != (DWORD)-1;
+    started =
+        bind_to_this(made.hProcess) &&
+        RegisterWaitForSingleObject(&child->wait, made.hProcess, on_process_end,
+                                    child, INFINITE, WT_EXECUTEONLYONCE) &&
+        ResumeThread(made.hThread) != (DWORD)-1;
     if (!started)
         TerminateProcess(made.hProcess, 1);
     CloseHandle(made.hThread);
