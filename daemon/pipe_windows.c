@@ -24,8 +24,8 @@ wchar_t *pipe_path(const char *path)
     wchar_t *wide = wide_from(path);
     size_t prefix = wcslen(PREFIX);
 
-    if (wide && wcsncmp(wide, PREFIX, prefix) == 0 &&
-        wcslen(wide) > prefix && wcslen(wide) < MAX_PATH)
+    if (wide && wcsncmp(wide, PREFIX, prefix) == 0 && wcslen(wide) > prefix &&
+        wcslen(wide) < MAX_PATH)
         return wide;
     free(wide);
     return NULL;
@@ -72,11 +72,11 @@ static HANDLE create(const wchar_t *path, DWORD mode, DWORD instances,
 
     if (make_attributes(rights, &attributes) < 0)
         return NULL;
-    pipe = CreateNamedPipeW(
-        path, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED | mode,
-        PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT |
-            PIPE_REJECT_REMOTE_CLIENTS,
-        instances, buffer, buffer, 0, &attributes);
+    pipe =
+        CreateNamedPipeW(path, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED | mode,
+                         PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT |
+                             PIPE_REJECT_REMOTE_CLIENTS,
+                         instances, buffer, buffer, 0, &attributes);
     error = GetLastError();
     LocalFree(attributes.lpSecurityDescriptor);
     SetLastError(error);
@@ -117,25 +117,37 @@ int pipe_pair(HANDLE ends[2])
     return -1;
 }
 
+/* Anybody could fill the log with it: once is enough to say. */
+static void log_unserved(ULONG id, const char *why)
+{
+    static bool told;
+    DWORD error = GetLastError();
+
+    if (told)
+        return;
+    told = true;
+    log_warning("client process %lu is not served, further ones are not "
+                "mentioned: %s: %s",
+                id, why, wide_error(error));
+}
+
 HANDLE pipe_client_process(HANDLE pipe)
 {
     HANDLE process;
-    ULONG id;
+    ULONG id = 0;
 
     if (!GetNamedPipeClientProcessId(pipe, &id) ||
         !ImpersonateNamedPipeClient(pipe)) {
-        log_warning("a client is not served, Windows does not say who it is: "
-                    "%s",
-                    wide_error(GetLastError()));
+        log_unserved(id, "Windows does not say who it is");
         return NULL;
     }
     process = OpenProcess(PROCESS_DUP_HANDLE |
                               PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE,
                           FALSE, id);
     if (!process)
-        log_warning("client process %lu is not served, it lets nobody duplicate "
-                    "its handles: %s",
-                    id, wide_error(GetLastError()));
-    RevertToSelf();
+        log_unserved(id, "it lets nobody duplicate its handles");
+    /* As somebody else nothing may go on. */
+    if (!RevertToSelf())
+        abort();
     return process;
 }
