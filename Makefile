@@ -83,22 +83,21 @@ client_src := $(call platform,$(wildcard client/*.c))
 segctl_src := $(call platform,$(wildcard client/segctl/*.c))
 example_src := $(call platform,$(wildcard client/examples/*.c))
 support_src := $(call platform,$(wildcard tests/support/*.c))
-unit_src := $(wildcard tests/unit/*_test.c)
-integration_src := $(wildcard tests/integration/*_test.c)
-tool_src := $(filter-out %_test.c,$(wildcard tests/integration/*.c))
+tests_in = $(call platform,$(wildcard tests/$(1)/*_test.c tests/$(1)/*_test_*.c))
+unit_src := $(call tests_in,unit)
+integration_src := $(call tests_in,integration)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 daemon_lib_obj := $(call obj,$(filter-out daemon/main.c,$(daemon_src)) \
 	$(config_src) $(protocol_src))
 all_obj := $(call obj,$(protocol_src) $(config_src) $(daemon_src) \
 	$(client_src) $(segctl_src) $(example_src) $(support_src) $(unit_src) \
-	$(integration_src) $(tool_src))
+	$(integration_src))
 
 examples := $(patsubst client/examples/%.c,$(BUILD)/examples/%$(EXE),\
 	$(example_src))
 unit_tests := $(patsubst %.c,$(BUILD)/%$(EXE),$(unit_src))
 integration_tests := $(patsubst %.c,$(BUILD)/%$(EXE),$(integration_src))
-test_tools := $(patsubst %.c,$(BUILD)/%$(EXE),$(tool_src))
 
 fuzz_src := $(wildcard tests/fuzz/*_fuzz.c)
 fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(fuzz_src))
@@ -118,8 +117,8 @@ tidy_deps := $(check_deps) clang clang-tidy clang-format shellcheck
 
 # Tests see what they test; examples and segctl only the public header.
 $(call obj,$(unit_src)): CPPFLAGS += -Idaemon
-$(call obj,$(segctl_src) $(example_src) $(support_src) $(integration_src) \
-	$(tool_src)): CPPFLAGS += -Iclient -Itests/support
+$(call obj,$(segctl_src) $(example_src) $(support_src) $(integration_src)): \
+	CPPFLAGS += -Iclient -Itests/support
 
 # ---- products ----
 
@@ -187,17 +186,16 @@ $(unit_tests): $(BUILD)/%$(EXE): $(BUILD)/obj/%.o \
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ \
 		$(CHECK_LIBS) $(UV_LIBS)
 
-$(integration_tests) $(test_tools): $(BUILD)/%$(EXE): $(BUILD)/obj/%.o \
+$(integration_tests): $(BUILD)/%$(EXE): $(BUILD)/obj/%.o \
 		$(call obj,$(support_src)) $(BUILD)/libsegbroker.a
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ \
 		$(CHECK_LIBS) $(CLIENT_LIBS)
 
-tests: all $(unit_tests) $(integration_tests) $(test_tools)
+tests: all $(unit_tests) $(integration_tests)
 
-$(call obj,$(support_src) $(unit_src) $(integration_src) $(tool_src)): \
-	| deps-check
+$(call obj,$(support_src) $(unit_src) $(integration_src)): | deps-check
 
 check: deps-check tests
 	$(Q)BUILD=$(BUILD) SEGMENT=$(SEGMENT) tests/run \

@@ -24,6 +24,7 @@ enum {
     /* What a client may do with the pipe: generic reading and writing but for
      * making instances. */
     PIPE_RIGHTS = 0x12019b,
+    PIPE_NAME_MAX = 256,
     BUSY_WAIT_MS = 50,
     END_LOOK_MS = 100
 };
@@ -277,6 +278,12 @@ static int connect_to(const char *path, int timeout, channel *connected)
     HANDLE pipe = NULL;
     int r;
 
+    if (strlen(path) > PIPE_NAME_MAX) {
+        free(wide);
+        return error_set(SEGB_E_INVALID_ARGUMENT,
+                         "socket: a pipe's name may have at most %d bytes: %s",
+                         PIPE_NAME_MAX, path);
+    }
     if (wide && wcsncmp(wide, L"\\\\.\\pipe\\", 9) == 0)
         pipe = open_pipe(wide, timeout, &error);
     free(wide);

@@ -71,7 +71,7 @@ static void forget_overlapped(const struct view *view)
     size_t end = find_end(view->start), first = end;
 
     while (first > 0 && table.views[first - 1].start < view->end)
-        first--;
+        view_forget(&table.views[--first].memory);
     take_out(first, end - first);
 }
 

@@ -26,6 +26,9 @@ struct view_memory {
 int view_attach(frame_handle handle, size_t offset, size_t length, int access,
                 struct view_memory *memory);
 
+/* Somebody has unmapped it: gives up what it held. */
+void view_forget(const struct view_memory *memory);
+
 /* Unmaps it. The same. */
 int view_detach(const struct view_memory *memory);
 

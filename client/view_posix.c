@@ -30,6 +30,11 @@ int view_attach(frame_handle handle, size_t offset, size_t length, int access,
     return 0;
 }
 
+void view_forget(const struct view_memory *memory)
+{
+    (void)memory;
+}
+
 int view_detach(const struct view_memory *memory)
 {
     if (munmap(memory->address, memory->length) < 0)

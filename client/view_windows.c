@@ -76,6 +76,11 @@ int view_attach(frame_handle handle, size_t offset, size_t length, int access,
     return 0;
 }
 
+void view_forget(const struct view_memory *memory)
+{
+    CloseHandle((HANDLE)memory->hold);
+}
+
 int view_detach(const struct view_memory *memory)
 {
     BOOL unmapped = UnmapViewOfFile(memory->address);

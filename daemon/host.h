@@ -17,6 +17,9 @@
 int host_init(void);
 void host_deinit(void);
 
+/* Ends the process. */
+_Noreturn void host_exit(int status);
+
 /* Closes the process to debuggers of its user, which could take its handles.
  * The first thing that it does. */
 void host_harden(void);

@@ -77,6 +77,11 @@ void host_deinit(void)
     meminfo = -1;
 }
 
+void host_exit(int status)
+{
+    exit(status);
+}
+
 void host_hold_signals(bool hold)
 {
     sigset_t signals;

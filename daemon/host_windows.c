@@ -6,6 +6,7 @@
 
 #include <io.h>
 #include <sddl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <winternl.h>
 
@@ -61,6 +62,15 @@ int host_init(void)
 
 void host_deinit(void)
 {
+}
+
+void host_exit(int status)
+{
+    fflush(NULL);
+    /* Nothing of what others do at a process's end concerns us, and threads
+     * that wait in the system would be waited for. */
+    TerminateProcess(GetCurrentProcess(), (UINT)status);
+    abort();
 }
 
 void host_hold_signals(bool hold)

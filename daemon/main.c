@@ -212,5 +212,5 @@ int main(int argc, char **argv)
     else
         result = keep(&options, role);
     host_deinit();
-    return result;
+    host_exit(result);
 }

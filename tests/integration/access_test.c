@@ -3,12 +3,12 @@
  * caller gets to see at all.
  */
 #include "tests/support/broker.h"
+#include "tests/support/memory.h"
 #include "tests/support/raw.h"
 #include "tests/support/suite.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { SERVICE_GROUP = 12390 };
 
@@ -68,7 +68,7 @@ static const char *create(struct raw *raw, const char *name)
 {
     raw_ask(raw, "{'id':1,'op':'create','name':'%s','size':1}", name);
     if (raw->reply.ok)
-        close(raw_grant(raw, NULL));
+        test_close(raw_grant(raw, NULL));
     return raw_outcome(raw);
 }
 
@@ -78,7 +78,7 @@ static const char *open_as(struct raw *raw, const char *name,
     raw_ask(raw, "{'id':1,'op':'open','name':'%s','access':'%s'}", name,
             access);
     if (raw->reply.ok)
-        close(raw_grant(raw, NULL));
+        test_close(raw_grant(raw, NULL));
     return raw_outcome(raw);
 }
 
@@ -162,7 +162,7 @@ START_TEST(rule_beats_the_creators_share)
 {
     NEEDS_ROOT;
     /* Write is the rule's; read follows it, as the rule sets one of them. */
-    close(raw_create(&alice, NULL,
+    test_close(raw_create(&alice, NULL,
                      "'name':'global/narrow/a','size':1,'share':"
                      "{'read':['everyone'],'write':['everyone']}"));
     REQUIRE_STR(open_as(&bob, "global/narrow/a", "rw"), "ok");
@@ -176,7 +176,7 @@ END_TEST
 START_TEST(share_decides_where_no_rule_does)
 {
     NEEDS_ROOT;
-    close(raw_create(&alice, NULL,
+    test_close(raw_create(&alice, NULL,
                      "'name':'global/open/a','size':1,'share':"
                      "{'read':['user:12348']}"));
     REQUIRE_STR(open_as(&carol, "global/open/a", "ro"), "ok");
@@ -188,7 +188,7 @@ START_TEST(share_decides_where_no_rule_does)
                     "'access':'ro'}");
     REQUIRE_STR(raw_outcome(&carol), "ok");
     struct message_grant grant;
-    close(raw_grant(&carol, &grant));
+    test_close(raw_grant(&carol, &grant));
     REQUIRE(!grant.created);
     REQUIRE_INT(grant.size, 1);
 }
@@ -200,7 +200,7 @@ START_TEST(unseen_name_cannot_be_created_again)
 {
     NEEDS_ROOT;
     struct message_grant grant;
-    close(raw_create(&alice, &grant, "'name':'global/open/a','size':1"));
+    test_close(raw_create(&alice, &grant, "'name':'global/open/a','size':1"));
     const char *outcome = create(&bob, "global/open/a");
     REQUIRE(strcmp(outcome, "access-denied") == 0 ||
             strcmp(outcome, "exists") == 0);
@@ -214,12 +214,12 @@ END_TEST
 START_TEST(list_shows_what_may_be_seen)
 {
     NEEDS_ROOT;
-    close(raw_create(&alice, NULL, "'name':'private','size':1"));
-    close(raw_create(&alice, NULL, "'size':1"));
+    test_close(raw_create(&alice, NULL, "'name':'private','size':1"));
+    test_close(raw_create(&alice, NULL, "'size':1"));
     REQUIRE_STR(create(&alice, "global/cam/0"), "ok");
     REQUIRE_STR(create(&alice, "global/cam/secret/0"), "ok");
     REQUIRE_STR(create(&alice, "global/open/0"), "ok");
-    close(raw_create(&alice, NULL,
+    test_close(raw_create(&alice, NULL,
                      "'name':'global/open/1','size':1,'share':"
                      "{'read':['everyone']}"));
     REQUIRE_INT(raw_count_segments(&alice), 6);
@@ -273,7 +273,7 @@ END_TEST
 START_TEST(remove_is_the_owners_and_the_administrators)
 {
     NEEDS_ROOT;
-    close(raw_create(&alice, NULL,
+    test_close(raw_create(&alice, NULL,
                      "'name':'global/open/a','size':1,'share':"
                      "{'write':['user:12346']}"));
     REQUIRE_STR(remove_by(&bob, "global/open/a"), "access-denied");
@@ -290,7 +290,7 @@ START_TEST(administrators_see_and_remove_but_get_no_memory)
 {
     NEEDS_ROOT;
     struct message_grant grant;
-    close(raw_create(&alice, &grant, "'name':'private','size':1"));
+    test_close(raw_create(&alice, &grant, "'name':'private','size':1"));
     uintmax_t id = grant.segment;
     raw_ask(&admin, "{'id':1,'op':'stat','segment':%ju}", id);
     struct message_segment record = raw_record(&admin);

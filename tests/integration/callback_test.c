@@ -3,9 +3,9 @@
  */
 #include "client/segbroker.h"
 #include "tests/support/fake.h"
+#include "tests/support/memory.h"
 #include "tests/support/suite.h"
 
-#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -33,9 +33,7 @@ static void end(void)
 /* Waits until it is time to dispatch. */
 static bool is_readable(void)
 {
-    struct pollfd wait = {.fd = segb_client_fd(client), .events = POLLIN};
-
-    return poll(&wait, 1, 10000) == 1;
+    return test_await_readable(segb_client_fd(client), 10000);
 }
 
 /* ---- callbacks ---- */

@@ -5,16 +5,12 @@
 #include "client/segbroker.h"
 #include "tests/support/fake.h"
 #include "tests/support/leak.h"
+#include "tests/support/memory.h"
 #include "tests/support/process.h"
 #include "tests/support/suite.h"
 
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 /* The answer to request `id`: a grant of a page's worth of memory. */
 #define GRANT(id, access)                                                      \
@@ -39,9 +35,7 @@ static void end(void)
 /* Waits until it is time to dispatch. */
 static bool is_readable(void)
 {
-    struct pollfd wait = {.fd = segb_client_fd(client), .events = POLLIN};
-
-    return poll(&wait, 1, 10000) == 1;
+    return test_await_readable(segb_client_fd(client), 10000);
 }
 
 /* ---- hello ---- */
@@ -117,7 +111,7 @@ START_TEST(finds_no_broker_where_none_serves)
 {
     segb_connect_options options = {.struct_size = sizeof(options),
                                     .socket = "/nowhere/broker.sock"};
-    char longest[200];
+    char longest[300];
 
     REQUIRE_INT(segb_connect(&options, &client), SEGB_E_NO_BROKER);
     REQUIRE_PART(segb_last_detail(), "/nowhere/broker.sock");
@@ -213,7 +207,11 @@ START_TEST(ends_the_connection_at_nonsense)
         {FAKE_SAY, "\xff", 0},
         {FAKE_PART, "x", 65536},
         {FAKE_GIVE, GRANT("2", "rw"), 4096},  /* ro was asked for */
-        {FAKE_GIVE, GRANT("2", "ro"), 4095},  /* a view would be SIGBUS */
+        {FAKE_GIVE, /* a view would be SIGBUS */
+         "{'id':2,'ok':true,'grant':7,'segment':17,'created':true,"
+         "'size':5000,'mapped_size':8192,'access':'ro',"
+         "'handles':{'memory':0}}",
+         4096},
         {FAKE_GIVE, GRANT("2", "all"), 4096}, /* no access */
         {FAKE_GIVE,
          "{'id':2,'ok':true,'grant':7,'segment':17,'created':true,'size':0,"
@@ -248,43 +246,6 @@ START_TEST(takes_no_second_answer)
 }
 END_TEST
 
-#define PING_WITH_A_HANDLE(id)                                                 \
-    {FAKE_EXPECT, "ping", 0},                                                  \
-    {                                                                          \
-        FAKE_GIVE, "{'id':" id ",'ok':true}", 1                                \
-    }
-
-START_TEST(takes_no_end_of_handles_that_no_reply_names)
-{
-    static const struct fake_step script[] = {FAKE_HELLO,
-                                              PING_WITH_A_HANDLE("2"),
-                                              PING_WITH_A_HANDLE("3"),
-                                              PING_WITH_A_HANDLE("4"),
-                                              PING_WITH_A_HANDLE("5"),
-                                              PING_WITH_A_HANDLE("6"),
-                                              PING_WITH_A_HANDLE("7"),
-                                              PING_WITH_A_HANDLE("8"),
-                                              PING_WITH_A_HANDLE("9"),
-                                              PING_WITH_A_HANDLE("10"),
-                                              PING_WITH_A_HANDLE("11"),
-                                              PING_WITH_A_HANDLE("12"),
-                                              PING_WITH_A_HANDLE("13"),
-                                              PING_WITH_A_HANDLE("14"),
-                                              PING_WITH_A_HANDLE("15"),
-                                              PING_WITH_A_HANDLE("16"),
-                                              PING_WITH_A_HANDLE("17"),
-                                              PING_WITH_A_HANDLE("18"),
-                                              {.act = FAKE_HANG_UP},
-                                              {0}};
-
-    begin(script);
-    for (int i = 0; i < 16; i++)
-        REQUIRE_INT(segb_ping(client), 0);
-    REQUIRE_INT(segb_ping(client), SEGB_E_PROTOCOL);
-    end();
-}
-END_TEST
-
 /* ---- grants ---- */
 
 START_TEST(gives_a_grant_back_whose_handle_was_not_sent)
@@ -304,38 +265,6 @@ START_TEST(gives_a_grant_back_whose_handle_was_not_sent)
     REQUIRE_INT(segb_open(client, "x", NULL, &segment),
                 SEGB_E_TOO_MANY_HANDLES);
     REQUIRE_INT(segb_ping(client), 0);
-    end();
-}
-END_TEST
-
-START_TEST(gives_a_grant_back_whose_handle_found_no_room)
-{
-    static const struct fake_step script[] = {
-        FAKE_HELLO,
-        {FAKE_EXPECT, "'op':'open'", 0},
-        {FAKE_GIVE, GRANT("2", "ro"), 4096},
-        {FAKE_EXPECT, "'op':'release','grant':7", 0},
-        {FAKE_SAY, "{'id':3,'ok':true}", 0},
-        {FAKE_EXPECT, "'op':'open'", 0},
-        {FAKE_GIVE, GRANT("4", "ro"), 4096},
-        {FAKE_EXPECT, "'op':'release','grant':7", 0},
-        {.act = FAKE_HANG_UP},
-        {0}};
-    segb_segment *segment;
-    uint64_t limit;
-    int lowest, r;
-
-    begin(script);
-    /* The lowest free number is the first that it may not have. */
-    lowest = dup(0);
-    REQUIRE(lowest >= 0);
-    close(lowest);
-    limit = test_limit_descriptors((uint64_t)lowest);
-    r = segb_open(client, "x", NULL, &segment);
-    test_limit_descriptors(limit);
-    REQUIRE_INT(r, SEGB_E_TOO_MANY_HANDLES);
-    REQUIRE_INT(segb_open(client, "x", NULL, &segment), 0);
-    segb_close(segment);
     end();
 }
 END_TEST
@@ -439,46 +368,6 @@ START_TEST(reads_replies_while_it_closes)
     end();
 }
 END_TEST
-
-START_TEST(goes_on_when_signals_interrupt)
-{
-    static const struct fake_step script[] = {FAKE_HELLO,
-                                              {FAKE_EXPECT, "ping", 0},
-                                              {FAKE_PAUSE, "", 100},
-                                              {FAKE_PART, "{'id':2,", 1},
-                                              {FAKE_PAUSE, "", 100},
-                                              {FAKE_SAY, "'ok':true}", 0},
-                                              {.act = FAKE_HANG_UP},
-                                              {0}};
-    struct itimerval often = {{0, 2000}, {0, 2000}}, never = {{0, 0}, {0, 0}};
-
-    begin(script);
-    setitimer(ITIMER_REAL, &often, NULL);
-    int r = segb_ping(client);
-    setitimer(ITIMER_REAL, &never, NULL);
-    REQUIRE_INT(r, 0);
-    end();
-}
-END_TEST
-
-static void note_signal(int signal)
-{
-    (void)signal;
-}
-
-static struct sigaction former;
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = note_signal};
-
-    sigaction(SIGALRM, &action, &former);
-}
-
-static void leave_signals(void)
-{
-    sigaction(SIGALRM, &former, NULL);
-}
 
 /* ---- lists ---- */
 
@@ -700,17 +589,12 @@ int main(void)
     tcase_add_test(tests, tells_why_it_was_cut_off);
     tcase_add_test(tests, ends_the_connection_at_nonsense);
     tcase_add_test(tests, takes_no_second_answer);
-    tcase_add_test(tests, takes_no_end_of_handles_that_no_reply_names);
     tests = suite_case(suite, "grants", 60);
     tcase_add_test(tests, gives_a_grant_back_whose_handle_was_not_sent);
-    tcase_add_test(tests, gives_a_grant_back_whose_handle_found_no_room);
     tcase_add_test(tests, gives_back_what_comes_too_late);
     tcase_add_test(tests, takes_a_reply_that_comes_in_pieces);
     tcase_add_test(tests, lets_a_segment_be_closed_after_its_client);
     tcase_add_test(tests, reads_replies_while_it_closes);
-    tests = suite_case(suite, "signals", 60);
-    tcase_add_checked_fixture(tests, catch_signals, leave_signals);
-    tcase_add_test(tests, goes_on_when_signals_interrupt);
     tests = suite_case(suite, "lists", 60);
     tcase_add_test(tests, lists_page_by_page);
     tcase_add_test(tests, does_not_list_for_ever);

@@ -3,15 +3,13 @@
  */
 #include "client/segbroker.h"
 #include "tests/support/broker.h"
+#include "tests/support/memory.h"
 #include "tests/support/raw.h"
 #include "tests/support/suite.h"
 
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 enum { PAGE = 4096, SOON_MS = 5000 };
 
@@ -216,32 +214,28 @@ static void tell(segb_client *who, int status, segb_segment *segment,
 }
 
 /* What a loop does until its call is answered. */
-static void run_loop(int loop, const struct told *told)
+static void run_loop(int fd, const struct told *told)
 {
-    int64_t end = test_clock_us() + (int64_t)SOON_MS * 1000;
-    while (told->calls == 0) {
-        struct epoll_event event;
-        REQUIRE(test_clock_us() < end);
-        if (epoll_wait(loop, &event, 1, 100) > 0)
+    int64_t end = test_clock_us() + SOON_MS * 1000;
+    while (told->calls == 0 && test_clock_us() < end) {
+        if (test_await_readable(fd, 100))
             REQUIRE_INT(segb_client_dispatch(client), 0);
     }
+    REQUIRE_INT(told->calls, 1);
 }
 
 START_TEST(event_loop_keeps_its_descriptor)
 {
     segb_segment *segment = create("n");
     int fd = segb_client_fd(client);
-    int loop = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN};
-    REQUIRE(fd >= 0 && loop >= 0);
-    REQUIRE_INT(epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event), 0);
+    REQUIRE(fd >= 0);
     for (int i = 0; i < 10; i++) {
         struct told told = {0};
         if (i % 2)
             test_broker_crash(&broker);
         /* The loop may know of the loss by now, or not. */
         REQUIRE_INT(segb_open_async(client, "n", NULL, tell, &told), 0);
-        run_loop(loop, &told);
+        run_loop(fd, &told);
         REQUIRE(told.status == 0 || told.status == SEGB_E_GONE);
         segb_close(told.segment);
         REQUIRE_INT(segb_client_fd(client), fd);
@@ -249,11 +243,10 @@ START_TEST(event_loop_keeps_its_descriptor)
     struct told told = {0};
     REQUIRE_INT(segb_ping(client), 0);
     REQUIRE_INT(segb_open_async(client, "n", NULL, tell, &told), 0);
-    run_loop(loop, &told);
+    run_loop(fd, &told);
     REQUIRE_INT(told.status, 0);
     segb_close(told.segment);
     segb_close(segment);
-    close(loop);
 }
 END_TEST
 
@@ -261,14 +254,14 @@ START_TEST(request_of_an_event_loop_waits_for_the_next_broker)
 {
     segb_segment *segment = create("n");
     struct told told = {0};
-    struct pollfd wait = {.fd = segb_client_fd(client), .events = POLLIN};
+    int fd = segb_client_fd(client);
     test_broker_kill(&broker);
-    REQUIRE_INT(poll(&wait, 1, SOON_MS), 1);
+    REQUIRE(test_await_readable(fd, SOON_MS));
     REQUIRE_INT(segb_client_dispatch(client), 0);
     REQUIRE_INT(segb_create_async(client, "later", PAGE, NULL, tell, &told), 0);
     test_broker_run(&broker);
     while (told.calls == 0) {
-        REQUIRE_INT(poll(&wait, 1, SOON_MS), 1);
+        REQUIRE(test_await_readable(fd, SOON_MS));
         REQUIRE_INT(segb_client_dispatch(client), 0);
     }
     REQUIRE_INT(told.status, 0);

@@ -3,12 +3,11 @@
  */
 #include "client/segbroker.h"
 #include "tests/support/fake.h"
+#include "tests/support/memory.h"
 #include "tests/support/suite.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum { PAGES = 3 };
 
@@ -28,7 +27,7 @@ static void open_segment(int access, const char *word)
     segb_open_options options = {.struct_size = sizeof(options),
                                  .access = access};
 
-    page = (size_t)sysconf(_SC_PAGESIZE);
+    page = 4096;
     snprintf(grant, sizeof(grant),
              "{'id':2,'ok':true,'grant':7,'segment':17,'created':false,"
              "'size':%zu,'mapped_size':%zu,'access':'%s',"
@@ -220,7 +219,7 @@ START_TEST(forgets_views_unmapped_behind_its_back)
 
     open_segment(SEGB_RW, "rw");
     large = map(0, 0, SEGB_RW);
-    REQUIRE_INT(munmap(large, PAGES * page), 0);
+    test_unmap(large, PAGES * page);
     small = map(0, page, SEGB_RW);
     *small = 1;
     REQUIRE_INT(segb_unmap(small), 0);

@@ -2,10 +2,10 @@
 # lacks newer calls than 6.1. It runs in an emulator: no KVM, no root, no disk.
 
 kernel_deps := $(check_deps) qemu-system-x86 cpio libc-bin
-kernel_tests := $(BUILD)/tests/unit/segment_test \
-	$(addprefix $(BUILD)/tests/integration/,segment_test lifetime_test \
-		readonly_test access_test sharing_test recovery_test \
-		reconnect_test)
+kernel_tests := $(BUILD)/tests/unit/segment_test_posix \
+	$(addprefix $(BUILD)/tests/integration/,segment_test access_test \
+		pages_test_posix lifetime_test_posix readonly_test_posix \
+		sharing_test_posix recovery_test_posix reconnect_test)
 kernel_parts := build/kernel/vmlinuz build/kernel/busybox
 
 .PHONY: check-kernel deps-kernel

@@ -3,7 +3,6 @@
 #include "raw.h"
 #include "suite.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +41,8 @@ const char *test_broker_program(void)
 {
     static char path[TEST_PATH_MAX];
     const char *build = getenv("BUILD");
-    test_path(path, "%s/segbrokerd", build && *build ? build : "build");
+    test_path(path, "%s/segbrokerd%s", build && *build ? build : "build",
+              test_broker_suffix);
     return path;
 }
 
@@ -70,13 +70,16 @@ void test_broker_await(struct test_broker *broker)
 void test_broker_run(struct test_broker *broker)
 {
     const struct test_broker_options *options = &broker->options;
-    const char *argv[] = {
-        test_broker_program(), "--config", broker->config, "--runtime-dir",
-        broker->runtime,       NULL,       NULL,           NULL};
-    if (options->never_pauses) {
-        argv[5] = "--restart-pause";
-        argv[6] = "0";
-    }
+    const char *argv[] = {test_broker_program(),
+                          "--config",
+                          broker->config,
+                          "--runtime-dir",
+                          broker->runtime,
+                          test_broker_option,
+                          broker->socket,
+                          "--restart-pause",
+                          options->never_pauses ? "0" : "5",
+                          NULL};
     struct test_spawn spawn = {.argv = argv,
                                .environment = options->environment,
                                .output = broker->log,
@@ -97,7 +100,7 @@ void test_broker_start(struct test_broker *broker,
         broker->options = *options;
     test_folder_make(broker->folder);
     test_path(broker->runtime, "%s/run", broker->folder);
-    test_path(broker->socket, "%s/broker.sock", broker->runtime);
+    test_broker_address(broker);
     test_path(broker->config, "%s/segbroker.conf", broker->folder);
     test_path(broker->log, "%s/log", broker->folder);
     test_folder_add(broker->runtime, broker->options.user, 0755);
@@ -109,28 +112,13 @@ void test_broker_start(struct test_broker *broker,
 
 void test_broker_end(struct test_broker *broker)
 {
-    test_terminate(broker->pid);
+    test_broker_tell_end(broker);
     int status = test_wait(broker->pid, END_MS);
     if (status < 0)
-        FAIL("the broker goes on after SIGTERM");
+        FAIL("the broker goes on after it was told to end");
     broker->pid = 0;
     if (status != 0)
-        FAIL("the broker ended with %d after SIGTERM", status);
-}
-
-void test_broker_kill(struct test_broker *broker)
-{
-    /* Neither may start the other again meanwhile. */
-    test_signal(broker->pid, SIGSTOP);
-    if (broker->serving)
-        test_kill(broker->serving);
-    test_kill(broker->pid);
-    test_join(broker->pid);
-    /* It is nobody's child here; until it is gone its socket listens. */
-    REQUIRE(
-        TEST_UNTIL(END_MS, broker->serving == 0 ||
-                               test_process_descriptors(broker->serving) <= 0));
-    broker->pid = broker->serving = 0;
+        FAIL("the broker ended with %d", status);
 }
 
 void test_broker_crash(struct test_broker *broker)

@@ -44,7 +44,7 @@ const char *test_broker_program(void);
 void test_broker_start(struct test_broker *broker,
                        const struct test_broker_options *options);
 
-/* Ends it by SIGTERM. The exit status must be 0: the broker answers 3 when a
+/* Ends it as the system ends a service. The exit status must be 0: the broker answers 3 when a
  * charge did not return to zero. Nothing may be left in its runtime folder,
  * which is then removed. */
 void test_broker_stop(struct test_broker *broker);
@@ -77,5 +77,17 @@ int test_broker_settle(const struct test_broker *broker, struct raw *only);
 
 /* Kills whatever brokers run and removes their folders; how many. */
 int test_broker_abandon_all(void);
+
+/* ---- the system's part (broker_posix.c, broker_windows.c) ---- */
+
+/* How programs' names end, and the option that says where to serve. */
+extern const char test_broker_suffix[];
+extern const char test_broker_option[];
+
+/* Fills in where it will serve. */
+void test_broker_address(struct test_broker *broker);
+
+/* Tells it to end, and does not wait for that. */
+void test_broker_tell_end(struct test_broker *broker);
 
 #endif

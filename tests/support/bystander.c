@@ -1,10 +1,9 @@
 #include "bystander.h"
 
+#include "memory.h"
 #include "suite.h"
 
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum { WARM_BYTES = 8 << 20, SERVED_US = 2000000, BACK_MS = 5000 };
 
@@ -30,7 +29,7 @@ void bystander_start(const struct test_broker_options *options)
     first_pid = bystander_broker.serving;
     raw_open(&bystander, bystander_broker.socket);
     /* What the broker opens once and keeps, it has after this. */
-    close(
+    test_close(
         raw_create(&bystander, &grant, "'name':'warm','size':%d", WARM_BYTES));
     raw_release(&bystander, grant.grant);
     first_descriptors = test_broker_settle(&bystander_broker, &bystander);
@@ -41,7 +40,6 @@ void bystander_expect_served(void)
     static unsigned turn;
     struct message_grant grant;
     struct message_grant opened;
-    unsigned seen = 0;
     int64_t began = test_clock_us();
     turn++;
     raw_ask(&bystander, "{'id':%u,'op':'ping'}", turn);
@@ -49,16 +47,17 @@ void bystander_expect_served(void)
     REQUIRE_INT(bystander.reply.id, turn);
     int fd =
         raw_create(&bystander, &grant, "'name':'good/%u','size':4096", turn);
-    unsigned *memory =
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    REQUIRE(memory != MAP_FAILED);
+    unsigned *memory = test_map(fd, 4096, TEST_RW);
+    REQUIRE(memory != NULL);
     *memory = turn;
     int again = raw_open_segment(&bystander, &opened, "'name':'good/%u'", turn);
-    REQUIRE(pread(again, &seen, sizeof(seen), 0) == sizeof(seen));
-    REQUIRE_INT(seen, turn);
-    munmap(memory, 4096);
-    close(fd);
-    close(again);
+    unsigned *view = test_map(again, 4096, TEST_RO);
+    REQUIRE(view != NULL);
+    REQUIRE_INT(*view, turn);
+    test_unmap(view, 4096);
+    test_unmap(memory, 4096);
+    test_close(fd);
+    test_close(again);
     raw_release(&bystander, grant.grant);
     raw_release(&bystander, opened.grant);
     REQUIRE(test_clock_us() - began < SERVED_US);

@@ -1,17 +1,14 @@
 #include "raw.h"
 
+#include "memory.h"
 #include "process.h"
+#include "raw_system.h"
 #include "suite.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 /* ---- connection ---- */
 
@@ -23,22 +20,15 @@ static void raw_init(struct raw *raw)
 
 bool raw_try_connect(struct raw *raw, const char *path)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     raw_init(raw);
-    REQUIRE(strlen(path) < sizeof(address.sun_path));
-    memcpy(address.sun_path, path, strlen(path));
-    raw->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    REQUIRE(raw->fd >= 0);
-    if (connect(raw->fd, (struct sockaddr *)&address, sizeof(address)) == 0)
-        return true;
-    raw_close(raw);
-    return false;
+    raw->fd = raw_system_connect(path);
+    return raw->fd >= 0;
 }
 
 void raw_connect(struct raw *raw, const char *socket)
 {
     if (!raw_try_connect(raw, socket))
-        FAIL("connect to %s: %s", socket, strerror(errno));
+        FAIL("nobody listens at %s", socket);
 }
 
 void raw_open(struct raw *raw, const char *socket)
@@ -60,14 +50,14 @@ void raw_open_as(struct raw *raw, const char *socket, uint32_t user,
     REQUIRE_STR(raw_outcome(raw), "ok");
 }
 
-static struct raw_batch *batch_free(struct raw_batch *batch)
+struct raw_batch *raw_batch_free(struct raw_batch *batch)
 {
     if (!batch)
         return NULL;
     struct raw_batch *next = batch->next;
     for (unsigned i = 0; i < batch->count; i++) {
         if (batch->descriptors[i] >= 0)
-            close(batch->descriptors[i]);
+            test_close(batch->descriptors[i]);
     }
     free(batch);
     return next;
@@ -76,24 +66,14 @@ static struct raw_batch *batch_free(struct raw_batch *batch)
 void raw_close(struct raw *raw)
 {
     if (raw->fd >= 0)
-        close(raw->fd);
+        raw_system_close(raw->fd);
     if (raw->has_reply)
         message_reply_deinit(&raw->reply);
-    batch_free(raw->current);
+    raw_batch_free(raw->current);
     while (raw->waiting)
-        raw->waiting = batch_free(raw->waiting);
+        raw->waiting = raw_batch_free(raw->waiting);
     free(raw->data);
     raw_init(raw);
-}
-
-static bool wait_for(const struct raw *raw, short events, int ms)
-{
-    struct pollfd one = {.fd = raw->fd, .events = events};
-    int r;
-    do
-        r = poll(&one, 1, ms);
-    while (r < 0 && errno == EINTR);
-    return r > 0;
 }
 
 bool raw_answers(const char *socket)
@@ -103,9 +83,9 @@ bool raw_answers(const char *socket)
     bool answers = false;
     if (!raw_try_connect(&probe, socket))
         return false;
-    if (send(probe.fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL) > 0 ||
-        errno == EPIPE)
-        answers = wait_for(&probe, POLLIN, 1000);
+    /* One that hangs up has answered too. */
+    if (raw_system_send(probe.fd, hello, sizeof(hello) - 1) != 0)
+        answers = raw_system_wait(probe.fd, false, 1000);
     raw_close(&probe);
     return answers;
 }
@@ -114,10 +94,7 @@ bool raw_answers(const char *socket)
 
 long raw_send_some(struct raw *raw, const void *bytes, size_t size)
 {
-    ssize_t sent = send(raw->fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0)
-        return sent;
-    return errno == EAGAIN || errno == EINTR ? 0 : -1;
+    return raw_system_send(raw->fd, bytes, size);
 }
 
 bool raw_send(struct raw *raw, const void *bytes, size_t size)
@@ -125,7 +102,7 @@ bool raw_send(struct raw *raw, const void *bytes, size_t size)
     const char *rest = bytes;
     while (size > 0) {
         long sent = raw_send_some(raw, rest, size);
-        if (sent < 0 || (sent == 0 && !wait_for(raw, POLLOUT, RAW_DEADLINE_MS)))
+        if (sent < 0 || (sent == 0 && !raw_system_wait(raw->fd, true, RAW_DEADLINE_MS)))
             return false;
         rest += sent;
         size -= (size_t)sent;
@@ -136,22 +113,11 @@ bool raw_send(struct raw *raw, const void *bytes, size_t size)
 bool raw_send_with(struct raw *raw, const void *bytes, size_t size,
                    const int *descriptors, unsigned count)
 {
-    _Alignas(struct cmsghdr) char
-        control[CMSG_SPACE(RAW_BATCH_MAX * sizeof(int))] = {0};
-    struct iovec iov = {.iov_base = (void *)bytes, .iov_len = size};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = CMSG_SPACE(count * sizeof(int))};
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     REQUIRE(count > 0 && count <= RAW_BATCH_MAX);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(count * sizeof(int));
-    memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
-    if (!wait_for(raw, POLLOUT, RAW_DEADLINE_MS))
+    if (!raw_system_wait(raw->fd, true, RAW_DEADLINE_MS))
         return false;
-    ssize_t sent = sendmsg(raw->fd, &message, MSG_NOSIGNAL);
+    long sent =
+        raw_system_send_with(raw->fd, bytes, size, descriptors, count);
     return sent > 0 &&
            raw_send(raw, (const char *)bytes + sent, size - (size_t)sent);
 }
@@ -190,49 +156,15 @@ void raw_say(struct raw *raw, const char *format, ...)
 
 /* ---- receiving ---- */
 
-static void keep_batch(struct raw *raw, const struct cmsghdr *header)
-{
-    size_t bytes = header->cmsg_len - CMSG_LEN(0);
-    struct raw_batch *batch = calloc(1, sizeof(*batch));
-    struct raw_batch **end = &raw->waiting;
-    REQUIRE(batch != NULL && bytes <= sizeof(batch->descriptors));
-    batch->count = (unsigned)(bytes / sizeof(int));
-    memcpy(batch->descriptors, CMSG_DATA(header), bytes);
-    while (*end)
-        end = &(*end)->next;
-    *end = batch;
-}
-
-/* Reads what is there; blocks until something is. */
+/* Reads what is there; waits until something is. */
 static void receive(struct raw *raw)
 {
-    _Alignas(
-        struct cmsghdr) char control[CMSG_SPACE(RAW_BATCH_MAX * sizeof(int))];
     if (raw->capacity - raw->size < 4096) {
         raw->capacity = raw->capacity * 2 + 8192;
         raw->data = realloc(raw->data, raw->capacity);
         REQUIRE(raw->data != NULL);
     }
-    struct iovec iov = {.iov_base = raw->data + raw->size,
-                        .iov_len = raw->capacity - raw->size};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = sizeof(control)};
-    ssize_t got = recvmsg(raw->fd, &message, MSG_CMSG_CLOEXEC);
-    if (got < 0 && errno == EINTR)
-        return;
-    if (got <= 0) {
-        raw->ended = true;
-        return;
-    }
-    raw->size += (size_t)got;
-    raw->truncated |= (message.msg_flags & MSG_CTRUNC) != 0;
-    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header;
-         header = CMSG_NXTHDR(&message, header)) {
-        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-            keep_batch(raw, header);
-    }
+    raw_system_receive(raw);
 }
 
 static void drop_taken(struct raw *raw)
@@ -258,7 +190,7 @@ const char *raw_line_within(struct raw *raw, int ms)
         if (raw->taken)
             drop_taken(raw);
         int64_t left = (end - test_clock_us()) / 1000;
-        if (raw->ended || left < 0 || !wait_for(raw, POLLIN, (int)left))
+        if (raw->ended || left < 0 || !raw_system_wait(raw->fd, false, (int)left))
             return NULL;
         receive(raw);
     }
@@ -298,19 +230,19 @@ bool raw_ends(struct raw *raw, int ms)
     int64_t end = test_clock_us() + (int64_t)ms * 1000;
     while (!raw->ended) {
         int64_t left = (end - test_clock_us()) / 1000;
-        if (left < 0 || !wait_for(raw, POLLIN, (int)left))
+        if (left < 0 || !raw_system_wait(raw->fd, false, (int)left))
             return false;
         raw->size = raw->taken = 0;
         receive(raw);
         while (raw->waiting)
-            raw->waiting = batch_free(raw->waiting);
+            raw->waiting = raw_batch_free(raw->waiting);
     }
     return true;
 }
 
 bool raw_pending(struct raw *raw)
 {
-    return raw->size > raw->taken || wait_for(raw, POLLIN, 0);
+    return raw->size > raw->taken || raw_system_wait(raw->fd, false, 0);
 }
 
 /* ---- the last reply ---- */
@@ -321,30 +253,13 @@ const char *raw_outcome(const struct raw *raw)
     return raw->reply.ok ? "ok" : message_error_name(raw->reply.error);
 }
 
-/* Index 0 opens the next batch; see PROTOCOL.md. */
-static int claim(struct raw *raw, uint64_t index)
-{
-    if (index == 0) {
-        batch_free(raw->current);
-        raw->current = raw->waiting;
-        if (raw->waiting)
-            raw->waiting = raw->waiting->next;
-    }
-    if (!raw->current || index >= raw->current->count)
-        return -1;
-    int fd = raw->current->descriptors[index];
-    raw->current->descriptors[index] = -1;
-    return fd;
-}
-
 int raw_grant(struct raw *raw, struct message_grant *grant)
 {
     struct message_grant unused;
     struct message_grant *out = grant ? grant : &unused;
     REQUIRE_STR(raw_outcome(raw), "ok");
     REQUIRE_INT(message_reply_grant(&raw->reply, out), 0);
-    REQUIRE_INT(out->memory.form, MESSAGE_HANDLE_INDEX);
-    return claim(raw, out->memory.number);
+    return raw_system_claim(raw, &out->memory);
 }
 
 struct message_segment raw_record(const struct raw *raw)
@@ -394,12 +309,15 @@ int raw_open_segment(struct raw *raw, struct message_grant *grant,
 void raw_reclaim(struct raw *raw, uint64_t segment, const char *access, int fd,
                  struct message_grant *grant)
 {
-    char line[200];
-    int size = snprintf(line, sizeof(line),
-                        "{\"id\":1,\"op\":\"reclaim\",\"segment\":%ju,"
-                        "\"access\":\"%s\",\"handles\":{\"memory\":0}}\n",
-                        (uintmax_t)segment, access);
-    REQUIRE(raw_send_with(raw, line, (size_t)size, &fd, 1));
+    struct message_request request = {.id = 1, .op = PROTOCOL_RECLAIM};
+    struct buffer line;
+    request.reclaim.segment = segment;
+    request.reclaim.memory = raw_system_name(fd);
+    REQUIRE_INT(message_access_parse(access, &request.reclaim.access), 0);
+    buffer_init(&line, PROTOCOL_LINE_MAX);
+    REQUIRE_INT(message_request_write(&line, &request), 0);
+    REQUIRE(raw_send_with(raw, line.data, line.size, &fd, 1));
+    buffer_deinit(&line);
     raw_reply(raw);
     if (raw->reply.ok)
         REQUIRE_INT(message_reply_grant(&raw->reply, grant), 0);

@@ -1,0 +1,39 @@
+#include "broker.h"
+
+#include "raw.h"
+#include "suite.h"
+
+#include <string.h>
+
+enum { END_MS = 20000 };
+
+const char test_broker_suffix[] = ".exe";
+const char test_broker_option[] = "--pipe";
+
+void test_broker_address(struct test_broker *broker)
+{
+    const char *name = strrchr(broker->folder, '\\');
+    test_path(broker->socket, "\\\\.\\pipe\\segbroker-%s",
+              name ? name + 1 : broker->folder);
+}
+
+/* There is no signal that would; what the service manager says is tried
+ * where there is one. */
+void test_broker_tell_end(struct test_broker *broker)
+{
+    struct raw raw;
+    raw_open(&raw, broker->socket);
+    raw_say(&raw, "{'id':1,'op':'shutdown'}");
+    REQUIRE(raw_ends(&raw, END_MS));
+    raw_close(&raw);
+}
+
+void test_broker_kill(struct test_broker *broker)
+{
+    test_kill(broker->pid);
+    test_join(broker->pid);
+    /* It may have started another keeper meanwhile. */
+    if (broker->serving)
+        test_kill(broker->serving);
+    broker->pid = broker->serving = 0;
+}

@@ -1,0 +1,32 @@
+/*
+ * Handles and memory, as tests need them of the operating system: a handle is
+ * a descriptor on POSIX, a HANDLE on Windows.
+ */
+#ifndef SEGBROKER_TESTS_MEMORY_H
+#define SEGBROKER_TESTS_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum test_access { TEST_RO, TEST_RW, TEST_COW };
+
+/* Maps from the beginning; NULL when the system refuses. */
+void *test_map(int handle, size_t size, enum test_access access);
+void test_unmap(void *memory, size_t size);
+
+void test_close(int handle);
+
+/* Bytes of memory that the handle leads to. */
+uint64_t test_memory_size(int handle);
+/* Of them, those that have pages; -1 when the system does not tell. */
+int64_t test_memory_allocated(int handle);
+/* Whether both lead to the same memory. */
+bool test_memory_same(int one, int other);
+/* Whether it is for reading and writing, not for reading alone. */
+bool test_is_writable(int handle);
+
+/* Whether what segb_client_fd gave becomes readable within `ms`. */
+bool test_await_readable(int fd, int ms);
+
+#endif

@@ -1,0 +1,79 @@
+#include "memory.h"
+
+#include "suite.h"
+
+#include <windows.h>
+#include <winternl.h>
+
+/* SECTION_BASIC_INFORMATION, class 0. */
+struct section_information {
+    void *base;
+    ULONG attributes;
+    LARGE_INTEGER size;
+};
+
+struct basic_information {
+    ULONG attributes;
+    ACCESS_MASK granted;
+    ULONG rest[12];
+};
+
+NTSYSAPI NTSTATUS NTAPI NtQuerySection(HANDLE section, int class, void *found,
+                                       SIZE_T size, SIZE_T *returned);
+NTSYSAPI NTSTATUS NTAPI NtCompareObjects(HANDLE one, HANDLE other);
+
+static HANDLE handle_of(int number)
+{
+    return (HANDLE)(intptr_t)number;
+}
+
+void *test_map(int handle, size_t size, enum test_access access)
+{
+    static const DWORD rights[] = {FILE_MAP_READ,
+                                   FILE_MAP_READ | FILE_MAP_WRITE,
+                                   FILE_MAP_COPY};
+    return MapViewOfFile(handle_of(handle), rights[access], 0, 0, size);
+}
+
+void test_unmap(void *memory, size_t size)
+{
+    (void)size;
+    REQUIRE(UnmapViewOfFile(memory));
+}
+
+void test_close(int handle)
+{
+    REQUIRE(CloseHandle(handle_of(handle)));
+}
+
+uint64_t test_memory_size(int handle)
+{
+    struct section_information found;
+    REQUIRE(NtQuerySection(handle_of(handle), 0, &found, sizeof(found), NULL) >=
+            0);
+    return (uint64_t)found.size.QuadPart;
+}
+
+int64_t test_memory_allocated(int handle)
+{
+    (void)handle;
+    return -1;
+}
+
+bool test_memory_same(int one, int other)
+{
+    return NtCompareObjects(handle_of(one), handle_of(other)) == 0;
+}
+
+bool test_is_writable(int handle)
+{
+    struct basic_information found;
+    REQUIRE(NtQueryObject(handle_of(handle), ObjectBasicInformation, &found,
+                          sizeof(found), NULL) >= 0);
+    return (found.granted & SECTION_MAP_WRITE) != 0;
+}
+
+bool test_await_readable(int fd, int ms)
+{
+    return WaitForSingleObject(handle_of(fd), (DWORD)ms) == WAIT_OBJECT_0;
+}
