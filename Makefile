@@ -143,7 +143,8 @@ $(BUILD)/obj/%.o: %.c
 	$(say) CC $<
 	$(Q)$(CC) $(CPPFLAGS) $(STRICT) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/segbrokerd$(EXE): $(call obj,daemon/main.c) $(daemon_lib_obj)
+$(BUILD)/segbrokerd$(EXE): $(call obj,daemon/main.c) $(daemon_lib_obj) \
+		$(resources)
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(UV_LIBS)
 

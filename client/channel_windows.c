@@ -1,7 +1,8 @@
 /*
  * A pipe with a read always under way, so that its end is seen, and one write
- * at most. Handles are duplicated into this process by the broker; a reply
- * tells their values.
+ * at most. Windows cancels what a thread has begun when that ends: another one
+ * begins it again. Handles are duplicated into this process by the broker; a
+ * reply tells their values.
  */
 #include "channel_windows.h"
 
@@ -10,8 +11,8 @@
 #include "thread.h"
 
 #include <aclapi.h>
-#include <sddl.h>
 #include <limits.h>
+#include <sddl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,7 @@ struct pipe_channel {
     HANDLE notify;
     PTP_WAIT wait; /* on the read's event, for `notify` */
     char *output;
+    size_t output_size;
     char input[sizeof(((struct channel_input *)NULL)->bytes)];
 };
 
@@ -75,18 +77,42 @@ static void begin_read(struct pipe_channel *p)
     }
 }
 
-/* Takes what a write that has ended left. */
-static void settle_write(struct pipe_channel *p)
+static void forget_output(struct pipe_channel *p)
 {
-    DWORD size;
-
-    if (!p->writes || !HasOverlappedIoCompleted(&p->write))
-        return;
-    if (!GetOverlappedResult(p->pipe, &p->write, &size, FALSE))
-        end(p);
     p->writes = false;
     free(p->output);
     p->output = NULL;
+}
+
+static void begin_write(struct pipe_channel *p)
+{
+    ResetEvent(p->write.hEvent);
+    p->writes =
+        WriteFile(p->pipe, p->output, (DWORD)p->output_size, NULL, &p->write) ||
+        GetLastError() == ERROR_IO_PENDING;
+    if (p->writes)
+        return;
+    SetEvent(p->write.hEvent);
+    forget_output(p);
+    end(p);
+}
+
+/* Takes what a write that has ended left. */
+static void settle_write(struct pipe_channel *p)
+{
+    DWORD size = 0;
+
+    if (!p->writes || !HasOverlappedIoCompleted(&p->write))
+        return;
+    if (GetOverlappedResult(p->pipe, &p->write, &size, FALSE)) {
+        forget_output(p);
+    } else if (GetLastError() == ERROR_OPERATION_ABORTED && size == 0 &&
+               !p->ended) {
+        begin_write(p);
+    } else {
+        forget_output(p);
+        end(p);
+    }
 }
 
 static void CALLBACK on_input(PTP_CALLBACK_INSTANCE instance, void *data,
@@ -174,8 +200,8 @@ static int check_owner(HANDLE pipe, const char *path)
 
 static wchar_t *widen(const char *text)
 {
-    int size = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, NULL,
-                                   0);
+    int size =
+        MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, NULL, 0);
     wchar_t *wide = size > 0 ? malloc((size_t)size * sizeof(*wide)) : NULL;
 
     if (wide)
@@ -405,16 +431,9 @@ int channel_send(channel c, const char *bytes, size_t size, size_t *sent)
         r = CHANNEL_AGAIN;
     if (r == 0) {
         memcpy(p->output, bytes, size);
-        ResetEvent(p->write.hEvent);
-        p->writes = WriteFile(p->pipe, p->output, (DWORD)size, NULL,
-                              &p->write) ||
-                    GetLastError() == ERROR_IO_PENDING;
-        if (!p->writes) {
-            SetEvent(p->write.hEvent);
-            free(p->output);
-            p->output = NULL;
-            r = CHANNEL_E_GONE;
-        }
+        p->output_size = size;
+        begin_write(p);
+        r = p->writes ? 0 : CHANNEL_E_GONE;
     }
     LeaveCriticalSection(&p->lock);
     if (r == 0)
@@ -446,6 +465,8 @@ int channel_receive(channel c, struct channel_input *input)
             memcpy(input->bytes, p->input, size);
             input->size = size;
             r = 0;
+            begin_read(p);
+        } else if (GetLastError() == ERROR_OPERATION_ABORTED && !p->ended) {
             begin_read(p);
         } else {
             end(p);

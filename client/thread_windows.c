@@ -48,7 +48,7 @@ void thread_monitor_wait(struct thread_monitor *monitor, uint64_t deadline)
     DWORD left = INFINITE;
 
     if (deadline != THREAD_NEVER)
-        left = deadline <= now ? 0
+        left = deadline <= now                 ? 0
                : deadline - now < INFINITE - 1 ? (DWORD)(deadline - now)
                                                : INFINITE - 1;
     SleepConditionVariableCS(&monitor->moved, &monitor->lock, left);

@@ -27,8 +27,7 @@ static int commit(void *memory, size_t length, int access)
     MEMORY_BASIC_INFORMATION region;
     DWORD protection = access == SEGB_RO ? PAGE_READONLY : PAGE_READWRITE;
 
-    if (access == SEGB_COW ||
-        !VirtualQuery(memory, &region, sizeof(region)) ||
+    if (access == SEGB_COW || !VirtualQuery(memory, &region, sizeof(region)) ||
         (region.State == MEM_COMMIT && region.RegionSize >= length))
         return 0;
     if (VirtualAlloc(memory, length, MEM_COMMIT, protection))
@@ -60,10 +59,9 @@ int view_attach(frame_handle handle, size_t offset, size_t length, int access,
     int r;
 
     if (!address)
-        return error_set(error == ERROR_ACCESS_DENIED ? SEGB_E_ACCESS_DENIED
-                                                      : SEGB_E_SYSTEM,
-                         "MapViewOfFile of %zu bytes: error %lu", length,
-                         error);
+        return error_set(
+            error == ERROR_ACCESS_DENIED ? SEGB_E_ACCESS_DENIED : SEGB_E_SYSTEM,
+            "MapViewOfFile of %zu bytes: error %lu", length, error);
     r = commit(address, length, access);
     if (r == 0)
         r = hold((HANDLE)handle, &memory->hold);

@@ -30,8 +30,8 @@ static const char *reason(DWORD error)
 
 static wchar_t *widen(const char *text)
 {
-    int size = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, NULL,
-                                   0);
+    int size =
+        MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, NULL, 0);
     wchar_t *wide = size > 0 ? malloc((size_t)size * sizeof(*wide)) : NULL;
 
     if (wide)
@@ -73,8 +73,7 @@ static int read_all(HANDLE file, char **text, size_t *size, const char **why)
         return 0;
     }
     free(bytes);
-    return fail(why, good ? "it is larger than 1 MiB"
-                          : reason(GetLastError()));
+    return fail(why, good ? "it is larger than 1 MiB" : reason(GetLastError()));
 }
 
 int files_read(const char *path, char **text, size_t *size, const char **why)
@@ -115,7 +114,8 @@ static char *drop_in_folder(const char *path)
         size--;
     folder = malloc(size + sizeof("conf.d\\"));
     if (folder)
-        sprintf(folder, "%.*sconf.d\\", (int)size, path);
+        snprintf(folder, size + sizeof("conf.d\\"), "%.*sconf.d\\", (int)size,
+                 path);
     return folder;
 }
 
@@ -128,9 +128,10 @@ static char *join(const char *folder, const wchar_t *name)
     if (WideCharToMultiByte(CP_UTF8, 0, name, -1, narrow, sizeof(narrow), NULL,
                             NULL) == 0)
         return NULL;
-    path = malloc(size + strlen(narrow) + 1);
+    size += strlen(narrow) + 1;
+    path = malloc(size);
     if (path)
-        sprintf(path, "%s%s", folder, narrow);
+        snprintf(path, size, "%s%s", folder, narrow);
     return path;
 }
 

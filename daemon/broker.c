@@ -83,8 +83,7 @@ static int start(struct broker *broker)
     peers_init(broker);
     keeping_restore(&broker->keeping);
     watch_signals(broker);
-    broker->listener =
-        listener_start(broker, &broker->keeping.given.listening);
+    broker->listener = listener_start(broker, &broker->keeping.given.listening);
     if (!broker->listener) {
         log_error("cannot listen");
         return -1;

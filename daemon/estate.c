@@ -9,10 +9,8 @@
 
 void estate_init(struct estate *estate)
 {
-    *estate =
-        (struct estate){
-            .listening = {.socket = HANDLE_NONE, .lock = HANDLE_NONE},
-            .next = 1};
+    *estate = (struct estate){
+        .listening = {.socket = HANDLE_NONE, .lock = HANDLE_NONE}, .next = 1};
 }
 
 static void close_all(const frame_handle *handles, unsigned count)
@@ -66,6 +64,14 @@ static struct estate_item *add(struct estate *estate, uint64_t id)
     return NULL;
 }
 
+static void take_handles(struct estate_item *item, const struct estate_new *new)
+{
+    close_all(item->handles, item->count);
+    item->count = new->count;
+    for (unsigned i = 0; i < new->count; i++)
+        item->handles[i] = new->handles[i];
+}
+
 int estate_keep(struct estate *estate, const struct estate_new *new)
 {
     struct estate_item *item = find(estate, new->id);
@@ -81,12 +87,10 @@ int estate_keep(struct estate *estate, const struct estate_new *new)
     memcpy(line, new->line, new->size);
     line[new->size] = '\n';
     free(item->line);
-    close_all(item->handles, item->count);
     item->line = line;
     item->size = new->size + 1;
-    item->count = new->count;
-    for (unsigned i = 0; i < new->count; i++)
-        item->handles[i] = new->handles[i];
+    if (new->count > 0)
+        take_handles(item, new);
     if (new->id >= estate->next)
         estate->next = new->id + 1;
     return 0;
@@ -111,7 +115,10 @@ static int take_segment(struct estate *estate, struct link *link,
                              .size = size,
                              .count = record->handles};
 
-    if (link_claim(link, record, new.handles) == 0 &&
+    /* Of one that is known its handles are here. */
+    if (find(estate, new.id))
+        new.count = 0;
+    if ((new.count == 0 || link_claim(link, record, new.handles) == 0) &&
         estate_keep(estate, &new) == 0)
         return 0;
     log_error("segment %llu cannot be kept: memory or descriptors are short",

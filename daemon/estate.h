@@ -45,8 +45,9 @@ struct estate_new {
     frame_handle handles[RECORD_HANDLES_MAX];
 };
 
-/* Adds a segment or, where it is there, replaces what is known of it. Copies
- * the line and adopts the handles, in every case. 0 or ESTATE_E_NOMEM. */
+/* Adds a segment or, where it is there, replaces what is known of it; without
+ * handles it keeps those that it has. Copies the line and adopts the handles,
+ * in every case. 0 or ESTATE_E_NOMEM. */
 int estate_keep(struct estate *estate, const struct estate_new *new);
 void estate_forget(struct estate *estate, uint64_t id);
 

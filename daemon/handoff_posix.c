@@ -20,7 +20,8 @@ static bool is_file(int fd)
     return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-static void take_handles(struct msghdr *header, struct connection_handles *taken)
+static void take_handles(struct msghdr *header,
+                         struct connection_handles *taken)
 {
     struct cmsghdr *c;
     int fd;
@@ -73,8 +74,7 @@ int handoff_receive(int socket, char *bytes, size_t capacity, size_t *size,
 
 void handoff_wait(int socket, bool writing, int milliseconds)
 {
-    struct pollfd wait = {.fd = socket,
-                          .events = writing ? POLLOUT : POLLIN};
+    struct pollfd wait = {.fd = socket, .events = writing ? POLLOUT : POLLIN};
 
     poll(&wait, 1, milliseconds);
 }

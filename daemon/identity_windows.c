@@ -343,7 +343,8 @@ uint32_t identity_self(void)
     TOKEN_USER *user;
     HANDLE token;
 
-    if (self >= 0 || !OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
+    if (self >= 0 ||
+        !OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
         return self < 0 ? UINT32_MAX : (uint32_t)self;
     user = ask_token(token, TokenUser);
     CloseHandle(token);

@@ -369,7 +369,7 @@ static void store(struct keeper *keeper)
 {
     struct estate_pack pack;
 
-    if (!service_is_managed() ||
+    if (!service_can_store() ||
         (!keeper->served_ever && estate_count(&keeper->estate) == 0) ||
         estate_pack(&keeper->estate, &pack) < 0)
         return;
@@ -389,6 +389,12 @@ static void finish(struct keeper *keeper)
     keeper->done = true;
 }
 
+static void end_service(struct keeper *keeper)
+{
+    keeper->plan = PLAN_END;
+    stop_broker(keeper);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct keeper *keeper = handle->data;
@@ -399,8 +405,19 @@ static void on_signal(uv_signal_t *handle, int number)
     }
     if (keeper->plan != PLAN_END)
         log_info("ending on signal %d", number);
-    keeper->plan = PLAN_END;
-    stop_broker(keeper);
+    end_service(keeper);
+}
+
+static void on_word(void *data, enum service_word word)
+{
+    struct keeper *keeper = data;
+
+    if (word == SERVICE_WORD_RELOAD) {
+        tell_broker(keeper, RECORD_RELOAD);
+        return;
+    }
+    log_info("ending, as the service manager says");
+    end_service(keeper);
 }
 
 /* ---- the whole ---- */
@@ -415,6 +432,7 @@ static void start_loop(struct keeper *keeper)
         keeper->signals[i].data = keeper;
         uv_signal_start(&keeper->signals[i], on_signal, SIGNALS[i]);
     }
+    service_watch(&keeper->loop, on_word, keeper);
     uv_timer_init(&keeper->loop, &keeper->restart);
     uv_timer_init(&keeper->loop, &keeper->watch);
     keeper->restart.data = keeper->watch.data = keeper;
@@ -443,6 +461,7 @@ static int run(struct keeper *keeper)
     keeper->child = program_leave(keeper->child);
     for (int i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&keeper->signals[i], NULL);
+    service_unwatch();
     uv_close((uv_handle_t *)&keeper->restart, NULL);
     uv_close((uv_handle_t *)&keeper->watch, NULL);
     host_ignore_signals();

@@ -36,10 +36,16 @@ static void lose_keeper(struct keeping *keeping)
         return;
     keeping->is_alone = true;
     kill_keeper(keeping);
-    if (service_is_managed())
+    if (service_can_store()) {
         log_error("the keeper has died: waiting for the service manager");
-    else
+    } else if (service_is_managed()) {
+        log_error("the keeper has died: ending, so that the service manager "
+                  "starts the service again; all segments are lost");
+        broker_stop(keeping->broker);
+        return;
+    } else {
         log_error("the keeper has died: starting another one");
+    }
     uv_timer_start(&keeping->respawn, on_respawn, 0, RESPAWN_MS);
 }
 
@@ -53,6 +59,7 @@ static void tell_record(struct keeping *keeping, const struct record *record,
 static void keep(void *data, struct entry *entry)
 {
     struct restore_record made;
+    bool is_known = entry->is_kept;
 
     entry->is_kept = true;
     if (restore_write(entry, &made) < 0) {
@@ -60,7 +67,7 @@ static void keep(void *data, struct entry *entry)
                   (unsigned long long)entry->id);
         return;
     }
-    tell_record(data, &made.record, made.handles);
+    tell_record(data, &made.record, is_known ? NULL : made.handles);
     restore_deinit(&made);
 }
 
@@ -192,7 +199,7 @@ static void respawn(struct keeping *keeping)
 static void on_respawn(uv_timer_t *timer)
 {
     /* A service manager takes the whole service down and up again. */
-    if (!service_is_managed())
+    if (!service_can_store())
         respawn(timer->data);
 }
 
@@ -316,7 +323,7 @@ void keeping_rescue(struct keeping *keeping)
     struct estate_pack pack;
     struct estate estate;
 
-    if (!service_is_managed())
+    if (!service_can_store())
         return;
     /* Its end may be here, and not looked at yet. */
     if (!link_drain(keeping->link))

@@ -250,16 +250,13 @@ int link_send_line(struct link *link, const char *line, size_t size,
 int link_send(struct link *link, const struct record *record,
               const frame_handle *handles)
 {
-    int r;
-
     buffer_truncate(&link->out, 0);
     if (record_write(&link->out, record) < 0) {
         log_error("out of memory: a record is not kept");
         return LINK_E_LATE;
     }
-    r = link_send_line(link, link->out.data, link->out.size, handles,
-                       record->handles);
-    return r;
+    return link_send_line(link, link->out.data, link->out.size, handles,
+                          handles ? record->handles : 0);
 }
 
 /* ---- the end ---- */

@@ -49,8 +49,9 @@ int link_read_until(struct link *link, const bool *done);
  * called. */
 bool link_drain(struct link *link);
 
-/* Sends one record and waits until it is in the kernel's hands: from then on
- * it survives this process. 0 or an outcome above. */
+/* Sends one record, its handles along unless that is NULL, and waits until it
+ * is in the kernel's hands: from then on it survives this process. 0 or an
+ * outcome above. */
 int link_send(struct link *link, const struct record *record,
               const frame_handle *handles);
 

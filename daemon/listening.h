@@ -29,7 +29,8 @@ int listening_open(struct listening *listening, const char *path,
                    const char *folder);
 
 /* Takes over one that is open already; `lock` HANDLE_NONE when it has none.
- * `path` NULL asks the socket. 0, or negative when it is no listening socket. */
+ * `path` NULL asks the socket. 0, or negative when it is no listening socket.
+ */
 int listening_adopt(struct listening *listening, frame_handle socket,
                     frame_handle lock, const char *path);
 

@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include "host.h"
+#include "log_sink.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -60,6 +61,9 @@ static void write_line(enum protocol_log_level level, const char *format,
     for (int i = prefix; i < size; i++)
         if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
             line[i] = '?';
+    line[size] = '\0';
+    if (log_sink_write(level, line + prefix))
+        return;
     line[size++] = '\n';
     host_write_stderr(line, (size_t)size);
 }

@@ -10,6 +10,8 @@
 #include "program.h"
 #include "reload.h"
 #include "segment.h"
+#include "service.h"
+#include "verbs.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -19,8 +21,11 @@
 enum { EXIT_USAGE = 2, PATH_SIZE = 4096 };
 
 static const char HELP_BEGIN[] =
-    "Usage: segbrokerd [OPTION]...\n"
+    "Usage: segbrokerd [run] [OPTION]...\n"
+    "       segbrokerd WORD\n"
     "Own the shared-memory segments of this host and hand them to clients.\n"
+    "\n";
+static const char HELP_OPTIONS[] =
     "\n"
     "  --config FILE       read FILE and FILE's folder's conf.d/*.conf\n";
 static const char HELP_END[] =
@@ -96,7 +101,8 @@ static int read_options(int argc, char **argv, struct options *options)
             printf("segbrokerd " SEGBROKER_VERSION "\n");
             return 0;
         case 'h':
-            printf("%s%s%s", HELP_BEGIN, paths_help, HELP_END);
+            printf("%s%s%s%s%s", HELP_BEGIN, verbs_help, HELP_OPTIONS,
+                   paths_help, HELP_END);
             return 0;
         default:
             fputs("try 'segbrokerd --help'\n", stderr);
@@ -160,6 +166,11 @@ static int find_socket(const struct options *options, char *path, size_t size)
     return r;
 }
 
+static int run_keeper(void *data)
+{
+    return keeper_run(data);
+}
+
 static int keep(const struct options *options, enum program_role role)
 {
     char socket_path[PATH_SIZE];
@@ -174,7 +185,7 @@ static int keep(const struct options *options, enum program_role role)
             return EXIT_USAGE;
         keeper.socket_path = socket_path;
     }
-    return keeper_run(&keeper);
+    return service_run(run_keeper, &keeper);
 }
 
 static int serve(const struct options *options)
@@ -195,7 +206,9 @@ int main(int argc, char **argv)
     int result;
 
     host_harden();
-    result = read_options(argc, argv, &options);
+    result = verbs_run(&argc, argv);
+    if (result < 0)
+        result = read_options(argc, argv, &options);
     if (result >= 0)
         return result;
     log_init();

@@ -92,7 +92,7 @@ int paths_lock(const char *folder, const char *pipe, char *path, size_t size)
         folder = own;
     }
     make_folder(folder);
-    return outcome(snprintf(path, size, "%s\\%s.lock", folder,
-                            name ? name + 1 : pipe),
-                   size);
+    return outcome(
+        snprintf(path, size, "%s\\%s.lock", folder, name ? name + 1 : pipe),
+        size);
 }

@@ -163,8 +163,8 @@ int segment_adopt(const frame_handle *parts, unsigned count,
 bool segment_is(const struct segment *segment, frame_handle handle,
                 bool writable)
 {
-    ACCESS_MASK wanted = writable ? READ_RIGHTS | SECTION_MAP_WRITE
-                                  : READ_RIGHTS;
+    ACCESS_MASK wanted =
+        writable ? READ_RIGHTS | SECTION_MAP_WRITE : READ_RIGHTS;
     struct basic_information found;
 
     return ask((HANDLE)handle, &found) && (found.granted & wanted) == wanted &&
@@ -201,8 +201,8 @@ int segment_handle(struct segment *segment, bool writable, struct lent **handle)
     int r = 0;
 
     if (!*kept)
-        r = lend(segment, writable ? READ_RIGHTS | SECTION_MAP_WRITE
-                                   : READ_RIGHTS,
+        r = lend(segment,
+                 writable ? READ_RIGHTS | SECTION_MAP_WRITE : READ_RIGHTS,
                  kept);
     *handle = *kept;
     return r;

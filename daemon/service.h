@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <uv.h>
 
 struct service_given {
     frame_handle socket; /* listens; HANDLE_NONE: none */
@@ -19,6 +20,21 @@ struct service_given {
 
 /* Whether a service manager watches over this process. */
 bool service_is_managed(void);
+
+/* Whether it keeps a pack, so that nothing is lost while it starts the service
+ * again. */
+bool service_can_store(void);
+
+/* Runs `body` as the manager wants the service run, and gives what it gives. */
+int service_run(int (*body)(void *data), void *data);
+
+/* What a manager says that sends no signals. */
+enum service_word { SERVICE_WORD_STOP, SERVICE_WORD_RELOAD };
+typedef void (*service_told)(void *data, enum service_word word);
+
+/* Hears the manager, in the loop's thread, until service_unwatch. */
+void service_watch(uv_loop_t *loop, service_told told, void *data);
+void service_unwatch(void);
 
 /* Takes what was given at the start, by the manager or by the program that
  * this one replaces. Once; children get none of it. */

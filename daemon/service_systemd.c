@@ -35,6 +35,28 @@ bool service_is_managed(void)
     return getenv("NOTIFY_SOCKET") != NULL;
 }
 
+bool service_can_store(void)
+{
+    return service_is_managed();
+}
+
+int service_run(int (*body)(void *data), void *data)
+{
+    return body(data);
+}
+
+void service_watch(uv_loop_t *loop, service_told told, void *data)
+{
+    /* systemd says all by signals. */
+    (void)loop;
+    (void)told;
+    (void)data;
+}
+
+void service_unwatch(void)
+{
+}
+
 /* The manager's address; its size, or 0 when there is none. */
 static socklen_t address_of_manager(struct sockaddr_un *address)
 {
@@ -256,8 +278,8 @@ int service_leave(const struct service_given *left)
 {
     char text[120];
 
-    snprintf(text, sizeof(text), "%d %d %d %d %d", (int)left->socket, (int)left->lock,
-             (int)left->pack.records, (int)left->pack.ends[0],
+    snprintf(text, sizeof(text), "%d %d %d %d %d", (int)left->socket,
+             (int)left->lock, (int)left->pack.records, (int)left->pack.ends[0],
              (int)left->pack.ends[1]);
     if (set_inherited(left, true) == 0 && setenv(LEFT_VARIABLE, text, 1) == 0)
         return 0;

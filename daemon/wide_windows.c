@@ -7,8 +7,8 @@
 
 wchar_t *wide_from(const char *text)
 {
-    int size = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, NULL,
-                                   0);
+    int size =
+        MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, NULL, 0);
     wchar_t *wide = size > 0 ? malloc((size_t)size * sizeof(*wide)) : NULL;
 
     if (wide)

@@ -22,7 +22,8 @@
 enum record_kind {
     RECORD_LISTEN,  /* a listening socket and, but under a service manager, its
                        lock: the handles */
-    RECORD_KEEP,    /* a segment, new or changed; with handles when new */
+    RECORD_KEEP,    /* a segment, new or changed; its handles come along when
+                       the other side does not know it */
     RECORD_FORGET,  /* a segment is no more */
     RECORD_HANDLES, /* the next record's, where they are named by value */
     RECORD_READY,   /* from the keeper: that is all. From the broker: it

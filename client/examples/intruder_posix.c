@@ -1,7 +1,7 @@
 /*
- * intruder_posix [NAME]: opens a segment for reading and tries to write to it all
- * the same, in every way that the system has. Ends with 0 when the kernel has
- * refused them all.
+ * intruder_posix [NAME]: opens a segment for reading and tries to write to it
+ * all the same, in every way that the system has. Ends with 0 when the kernel
+ * has refused them all.
  *
  * Should a way be open, it writes only what is there already.
  */

@@ -149,8 +149,8 @@ void terminal_catch_interrupts(void)
 int terminal_hold(int fd)
 {
     HANDLE events[] = {(HANDLE)(intptr_t)fd, interrupted};
-    DWORD r = WaitForMultipleObjects(interrupted ? 2 : 1, events, FALSE,
-                                     INFINITE);
+    DWORD r =
+        WaitForMultipleObjects(interrupted ? 2 : 1, events, FALSE, INFINITE);
 
     if (r == WAIT_OBJECT_0)
         return 0;

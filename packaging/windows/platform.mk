@@ -19,6 +19,7 @@ UV_LIBS = -luv -lcjson -linih -lpsapi -liphlpapi -luserenv -lws2_32 \
 	-luser32 -ldbghelp -lole32 -lshell32 $(SYSTEM_LIBS)
 CHECK_LIBS = -lcheck -lpthread
 libraries := $(BUILD)/segbroker.dll
+resources := $(BUILD)/events.o
 
 deps deps-check:
 	@:

@@ -24,3 +24,9 @@ $(BUILD)/segbroker.dll: $(call obj,$(client_src) $(protocol_src)) \
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $(filter %.o,$^) \
 		client/segbroker.def -Wl,--out-implib,$(BUILD)/libsegbroker.dll.a \
 		$(CLIENT_LIBS)
+
+# The texts that the event log shows.
+$(BUILD)/events.o: packaging/windows/events.mc
+	$(say) MC $@
+	$(Q)x86_64-w64-mingw32-windmc -b -h $(@D) -r $(@D) $<
+	$(Q)$(WINDRES) $(@D)/events.rc $@

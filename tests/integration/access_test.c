@@ -163,8 +163,8 @@ START_TEST(rule_beats_the_creators_share)
     NEEDS_ROOT;
     /* Write is the rule's; read follows it, as the rule sets one of them. */
     test_close(raw_create(&alice, NULL,
-                     "'name':'global/narrow/a','size':1,'share':"
-                     "{'read':['everyone'],'write':['everyone']}"));
+                          "'name':'global/narrow/a','size':1,'share':"
+                          "{'read':['everyone'],'write':['everyone']}"));
     REQUIRE_STR(open_as(&bob, "global/narrow/a", "rw"), "ok");
     REQUIRE_STR(open_as(&carol, "global/narrow/a", "rw"), "not-found");
     REQUIRE_STR(open_as(&carol, "global/narrow/a", "ro"), "not-found");
@@ -177,8 +177,8 @@ START_TEST(share_decides_where_no_rule_does)
 {
     NEEDS_ROOT;
     test_close(raw_create(&alice, NULL,
-                     "'name':'global/open/a','size':1,'share':"
-                     "{'read':['user:12348']}"));
+                          "'name':'global/open/a','size':1,'share':"
+                          "{'read':['user:12348']}"));
     REQUIRE_STR(open_as(&carol, "global/open/a", "ro"), "ok");
     REQUIRE_STR(open_as(&carol, "global/open/a", "rw"), "access-denied");
     REQUIRE_STR(open_as(&bob, "global/open/a", "ro"), "not-found");
@@ -220,8 +220,8 @@ START_TEST(list_shows_what_may_be_seen)
     REQUIRE_STR(create(&alice, "global/cam/secret/0"), "ok");
     REQUIRE_STR(create(&alice, "global/open/0"), "ok");
     test_close(raw_create(&alice, NULL,
-                     "'name':'global/open/1','size':1,'share':"
-                     "{'read':['everyone']}"));
+                          "'name':'global/open/1','size':1,'share':"
+                          "{'read':['everyone']}"));
     REQUIRE_INT(raw_count_segments(&alice), 6);
     REQUIRE_INT(raw_count_segments(&admin), 6);
     REQUIRE_INT(raw_count_segments(&bob), 2);   /* cam/0, open/1 */
@@ -274,8 +274,8 @@ START_TEST(remove_is_the_owners_and_the_administrators)
 {
     NEEDS_ROOT;
     test_close(raw_create(&alice, NULL,
-                     "'name':'global/open/a','size':1,'share':"
-                     "{'write':['user:12346']}"));
+                          "'name':'global/open/a','size':1,'share':"
+                          "{'write':['user:12346']}"));
     REQUIRE_STR(remove_by(&bob, "global/open/a"), "access-denied");
     REQUIRE_STR(remove_by(&alice, "global/open/a"), "ok");
     REQUIRE_STR(remove_by(&alice, "global/open/a"), "not-found");

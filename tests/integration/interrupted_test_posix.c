@@ -1,6 +1,6 @@
 /*
  * The library where POSIX gets in its way: signals, a limit of descriptors, and
- * descriptors that nobody named.
+ * descriptors that come with what makes no sense.
  */
 #include "tests/support/fake.h"
 #include "tests/support/process.h"
@@ -138,6 +138,47 @@ START_TEST(takes_no_end_of_handles_that_no_reply_names)
 }
 END_TEST
 
+static void require_nonsense(const struct fake_step *answer)
+{
+    const struct fake_step script[] = {FAKE_HELLO,
+                                       {FAKE_EXPECT, "'op':'open'", 0},
+                                       *answer,
+                                       {.act = FAKE_HANG_UP},
+                                       {0}};
+    segb_segment *segment = NULL;
+
+    begin(script);
+    REQUIRE_INT(segb_open(client, "x", NULL, &segment), SEGB_E_PROTOCOL);
+    REQUIRE(!segment);
+    REQUIRE_INT(segb_ping(client), SEGB_E_GONE);
+    end();
+}
+
+START_TEST(grants_that_make_no_sense_end_the_connection)
+{
+    static const struct fake_step answers[] = {
+        {FAKE_GIVE, GRANT("2", "rw"), 4096}, /* ro was asked for */
+        {FAKE_GIVE,                          /* a view would be SIGBUS */
+         "{'id':2,'ok':true,'grant':7,'segment':17,'created':true,"
+         "'size':5000,'mapped_size':8192,'access':'ro',"
+         "'handles':{'memory':0}}",
+         4096},
+        {FAKE_GIVE, GRANT("2", "all"), 4096}, /* no access */
+        {FAKE_GIVE,
+         "{'id':2,'ok':true,'grant':7,'segment':17,'created':true,'size':0,"
+         "'mapped_size':4096,'access':'ro','handles':{'memory':0}}",
+         4096},
+        {FAKE_GIVE,
+         "{'id':2,'ok':true,'grant':7,'segment':17,'created':true,'size':4097,"
+         "'mapped_size':4096,'access':'ro','handles':{'memory':0}}",
+         4096},
+    };
+
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
+        require_nonsense(&answers[i]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("interrupted");
@@ -147,5 +188,6 @@ int main(void)
     tcase_add_test(tests, goes_on_when_signals_interrupt);
     tcase_add_test(tests, gives_a_grant_back_whose_handle_found_no_room);
     tcase_add_test(tests, takes_no_end_of_handles_that_no_reply_names);
+    tcase_add_test(tests, grants_that_make_no_sense_end_the_connection);
     return suite_main(suite);
 }

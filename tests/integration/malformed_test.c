@@ -240,8 +240,8 @@ START_TEST(too_many_members_are_malformed)
     static char text[MEMBERS * 16];
     int size = snprintf(text, sizeof(text), "{\"id\":1,\"op\":\"ping\"");
     for (int i = 0; i < MEMBERS; i++)
-        size += snprintf(text + size, sizeof(text) - (size_t)size, ",\"%d\":0",
-                         i);
+        size +=
+            snprintf(text + size, sizeof(text) - (size_t)size, ",\"%d\":0", i);
     text[size++] = '}';
     expect_malformed(text, (size_t)size);
 }

@@ -179,7 +179,8 @@ END_TEST
 
 START_TEST(fail_if_exists_refuses)
 {
-    test_close(raw_create(&one, NULL, "'name':'a','size':1,'if_exists':'fail'"));
+    test_close(
+        raw_create(&one, NULL, "'name':'a','size':1,'if_exists':'fail'"));
     raw_ask(&two, "{'id':1,'op':'create','name':'a','size':1,"
                   "'if_exists':'fail'}");
     REQUIRE_STR(raw_outcome(&two), "exists");
@@ -199,7 +200,7 @@ START_TEST(unnamed_segment_has_no_name)
 
     struct message_grant again;
     test_close(raw_open_segment(&two, &again, "'segment':%ju,'access':'rw'",
-                           (uintmax_t)grant.segment));
+                                (uintmax_t)grant.segment));
     REQUIRE_INT(again.segment, grant.segment);
     raw_release(&one, grant.grant);
     raw_release(&two, again.grant);

@@ -44,9 +44,9 @@ const char *test_broker_program(void);
 void test_broker_start(struct test_broker *broker,
                        const struct test_broker_options *options);
 
-/* Ends it as the system ends a service. The exit status must be 0: the broker answers 3 when a
- * charge did not return to zero. Nothing may be left in its runtime folder,
- * which is then removed. */
+/* Ends it as the system ends a service. The exit status must be 0: the broker
+ * answers 3 when a charge did not return to zero. Nothing may be left in its
+ * runtime folder, which is then removed. */
 void test_broker_stop(struct test_broker *broker);
 
 /* The halves of stop and start, for restarts in place; kill ends keeper and

@@ -36,10 +36,10 @@ void fake_listen(char address[TEST_PATH_MAX])
         NULL));
     test_path(address, "\\\\.\\pipe\\segbroker-fake-%ld-%u", test_self(),
               ++turn);
-    fake.pipe = CreateNamedPipeA(
-        address, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED,
-        PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT, 1, BUFFER_SIZE,
-        BUFFER_SIZE, 0, &attributes);
+    fake.pipe =
+        CreateNamedPipeA(address, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED,
+                         PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT, 1,
+                         BUFFER_SIZE, BUFFER_SIZE, 0, &attributes);
     LocalFree(attributes.lpSecurityDescriptor);
     REQUIRE(fake.pipe != INVALID_HANDLE_VALUE);
     fake.moved = CreateEventW(NULL, TRUE, FALSE, NULL);
@@ -72,8 +72,8 @@ int fake_receive(char *byte)
 {
     OVERLAPPED operation = {.hEvent = fake.moved};
 
-    return finish(&operation,
-                  ReadFile(fake.pipe, byte, 1, NULL, &operation)) == 1;
+    return finish(&operation, ReadFile(fake.pipe, byte, 1, NULL, &operation)) ==
+           1;
 }
 
 bool fake_send(const char *bytes, size_t size, bool give)
@@ -105,9 +105,10 @@ char *fake_name_memory(char *line, size_t size)
     char *named = malloc(strlen(line) + LINE_ROOM);
 
     REQUIRE(named != NULL && at != NULL);
-    sprintf(named, "%.*s\"memory\":\"0x%llx\"%s", (int)(at - line), line,
-            (unsigned long long)(uintptr_t)give_memory(size),
-            at + strlen(index));
+    snprintf(named, strlen(line) + LINE_ROOM, "%.*s\"memory\":\"0x%llx\"%s",
+             (int)(at - line), line,
+             (unsigned long long)(uintptr_t)give_memory(size),
+             at + strlen(index));
     free(line);
     return named;
 }

@@ -10,9 +10,9 @@
 
 void *test_map(int handle, size_t size, enum test_access access)
 {
-    void *memory = mmap(
-        NULL, size, access == TEST_RO ? PROT_READ : PROT_READ | PROT_WRITE,
-        access == TEST_COW ? MAP_PRIVATE : MAP_SHARED, handle, 0);
+    void *memory =
+        mmap(NULL, size, access == TEST_RO ? PROT_READ : PROT_READ | PROT_WRITE,
+             access == TEST_COW ? MAP_PRIVATE : MAP_SHARED, handle, 0);
     return memory == MAP_FAILED ? NULL : memory;
 }
 

@@ -29,9 +29,8 @@ static HANDLE handle_of(int number)
 
 void *test_map(int handle, size_t size, enum test_access access)
 {
-    static const DWORD rights[] = {FILE_MAP_READ,
-                                   FILE_MAP_READ | FILE_MAP_WRITE,
-                                   FILE_MAP_COPY};
+    static const DWORD rights[] = {
+        FILE_MAP_READ, FILE_MAP_READ | FILE_MAP_WRITE, FILE_MAP_COPY};
     return MapViewOfFile(handle_of(handle), rights[access], 0, 0, size);
 }
 

@@ -11,7 +11,7 @@
 #include <tlhelp32.h>
 #include <winternl.h>
 
-enum { CHILDREN = 256, HANDLES_LOOKED_AT = 8192 };
+enum { CHILDREN = 256, HANDLES_LOOKED_AT = 1024 };
 
 /* Programs that were started and not waited for. */
 static struct {
@@ -26,8 +26,8 @@ static HANDLE own_job(void)
 {
     static HANDLE job;
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits = {
-        .BasicLimitInformation = {
-            .LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE}};
+        .BasicLimitInformation = {.LimitFlags =
+                                      JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE}};
     if (!job) {
         job = CreateJobObjectW(NULL, NULL);
         SetInformationJobObject(job, JobObjectExtendedLimitInformation, &limits,
@@ -60,11 +60,10 @@ static void set_environment(const char *const *environment, bool set)
 static HANDLE open_output(const char *path)
 {
     SECURITY_ATTRIBUTES inherited = {sizeof(inherited), NULL, TRUE};
-    HANDLE file = CreateFileA(path, FILE_APPEND_DATA | SYNCHRONIZE,
-                              FILE_SHARE_READ | FILE_SHARE_WRITE |
-                                  FILE_SHARE_DELETE,
-                              &inherited, OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL,
-                              NULL);
+    HANDLE file =
+        CreateFileA(path, FILE_APPEND_DATA | SYNCHRONIZE,
+                    FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                    &inherited, OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL, NULL);
     REQUIRE(file != INVALID_HANDLE_VALUE);
     return file;
 }
@@ -92,8 +91,8 @@ test_pid test_spawn(const struct test_spawn *spawn)
         start.dwFlags = STARTF_USESTDHANDLES;
         start.hStdOutput = start.hStdError = open_output(spawn->output);
     }
-    BOOL good = CreateProcessA(NULL, line, NULL, NULL, TRUE,
-                               CREATE_SUSPENDED, NULL, NULL, &start, &started);
+    BOOL good = CreateProcessA(NULL, line, NULL, NULL, TRUE, CREATE_SUSPENDED,
+                               NULL, NULL, &start, &started);
     set_environment(spawn->environment, false);
     if (spawn->output)
         CloseHandle(start.hStdOutput);
@@ -255,8 +254,8 @@ int64_t test_process_cpu_ms(test_pid pid)
     FILETIME created, ended, kernel, user;
     HANDLE process =
         OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, (DWORD)pid);
-    BOOL good = process &&
-                GetProcessTimes(process, &created, &ended, &kernel, &user);
+    BOOL good =
+        process && GetProcessTimes(process, &created, &ended, &kernel, &user);
     if (process)
         CloseHandle(process);
     if (!good)
@@ -331,7 +330,8 @@ void test_folder_add(const char *path, uint32_t user, unsigned mode)
 }
 
 /* Calls `act` for each entry of a folder; how many there were. */
-static int each_entry(const char *path, void (*act)(const char *entry, bool folder))
+static int each_entry(const char *path,
+                      void (*act)(const char *entry, bool folder))
 {
     char pattern[TEST_PATH_MAX];
     WIN32_FIND_DATAA found;

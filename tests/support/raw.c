@@ -65,6 +65,7 @@ struct raw_batch *raw_batch_free(struct raw_batch *batch)
 
 void raw_close(struct raw *raw)
 {
+    raw_system_note(raw, NULL);
     if (raw->fd >= 0)
         raw_system_close(raw->fd);
     if (raw->has_reply)
@@ -102,7 +103,8 @@ bool raw_send(struct raw *raw, const void *bytes, size_t size)
     const char *rest = bytes;
     while (size > 0) {
         long sent = raw_send_some(raw, rest, size);
-        if (sent < 0 || (sent == 0 && !raw_system_wait(raw->fd, true, RAW_DEADLINE_MS)))
+        if (sent < 0 ||
+            (sent == 0 && !raw_system_wait(raw->fd, true, RAW_DEADLINE_MS)))
             return false;
         rest += sent;
         size -= (size_t)sent;
@@ -116,8 +118,7 @@ bool raw_send_with(struct raw *raw, const void *bytes, size_t size,
     REQUIRE(count > 0 && count <= RAW_BATCH_MAX);
     if (!raw_system_wait(raw->fd, true, RAW_DEADLINE_MS))
         return false;
-    long sent =
-        raw_system_send_with(raw->fd, bytes, size, descriptors, count);
+    long sent = raw_system_send_with(raw->fd, bytes, size, descriptors, count);
     return sent > 0 &&
            raw_send(raw, (const char *)bytes + sent, size - (size_t)sent);
 }
@@ -190,7 +191,8 @@ const char *raw_line_within(struct raw *raw, int ms)
         if (raw->taken)
             drop_taken(raw);
         int64_t left = (end - test_clock_us()) / 1000;
-        if (raw->ended || left < 0 || !raw_system_wait(raw->fd, false, (int)left))
+        if (raw->ended || left < 0 ||
+            !raw_system_wait(raw->fd, false, (int)left))
             return NULL;
         receive(raw);
     }
@@ -213,6 +215,7 @@ const struct message_reply *raw_reply(struct raw *raw)
     if (message_reply_decode(line, strlen(line), &raw->reply) != 0)
         FAIL("not a reply: %s", line);
     raw->has_reply = true;
+    raw_system_note(raw, &raw->reply);
     return &raw->reply;
 }
 

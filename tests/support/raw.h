@@ -32,6 +32,7 @@ struct raw {
     struct raw_batch *waiting;
     struct message_reply reply; /* the last one read */
     int fd;                     /* -1: closed */
+    int unclaimed; /* the last reply's handle, where its value tells; 0: none */
     bool has_reply;
     bool ended;     /* the broker hung up */
     bool truncated; /* descriptors were lost on the way (MSG_CTRUNC) */

@@ -27,6 +27,10 @@ void raw_system_receive(struct raw *raw);
 /* The handle that a reply names; -1 when it did not arrive. */
 int raw_system_claim(struct raw *raw, const struct message_handle *named);
 
+/* A reply was read: notes its handle, after closing the last one's that nobody
+ * claimed. NULL: none follows. */
+void raw_system_note(struct raw *raw, const struct message_reply *reply);
+
 /* How a request names a handle that goes along with it. */
 struct message_handle raw_system_name(int handle);
 

@@ -5,6 +5,7 @@
 
 #include "client/channel.h"
 #include "client/thread.h"
+#include "memory.h"
 #include "suite.h"
 
 #include <stdlib.h>
@@ -77,9 +78,20 @@ void raw_system_receive(struct raw *raw)
 
 int raw_system_claim(struct raw *raw, const struct message_handle *named)
 {
-    (void)raw;
     REQUIRE_INT(named->form, MESSAGE_HANDLE_VALUE);
+    raw->unclaimed = 0;
     return (int)named->number;
+}
+
+void raw_system_note(struct raw *raw, const struct message_reply *reply)
+{
+    struct message_grant grant;
+    if (raw->unclaimed)
+        test_close(raw->unclaimed);
+    raw->unclaimed = 0;
+    if (reply && reply->ok && message_reply_grant(reply, &grant) == 0 &&
+        grant.memory.form == MESSAGE_HANDLE_VALUE)
+        raw->unclaimed = (int)grant.memory.number;
 }
 
 struct message_handle raw_system_name(int handle)

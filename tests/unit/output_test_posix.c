@@ -92,8 +92,7 @@ static size_t fill(void)
     static const char filler[4096];
     size_t all = 0, sent;
 
-    while (connection_send(ours, filler, sizeof(filler), NULL, 0, &sent) ==
-           0)
+    while (connection_send(ours, filler, sizeof(filler), NULL, 0, &sent) == 0)
         all += sent;
     return all;
 }
