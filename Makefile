@@ -300,6 +300,8 @@ help:
 	@echo 'make check-system    those Debian packages in a booted systemd (root)'
 	@echo 'make check-kernel    the segment, lifetime and identity tests on Linux 6.1'
 	@echo 'make windows         all of it for Windows, cross-built, into build/windows/'
+	@echo 'make check-windows   its tests, under Wine'
+	@echo 'make msi             the installer for Windows'
 	@echo 'make deps            install the packages that the build needs'
 	@echo 'make clean           remove build/'
 	@echo 'SEGMENT=posix        with any: segments by shm_open, the fallback'

@@ -215,21 +215,34 @@ static void make_folders(void)
         warn("the folder of the lock");
 }
 
-static int install(void)
+/* The service, made or, where the installer has made it, opened. */
+static SC_HANDLE make_service(SC_HANDLE manager, const wchar_t *program)
 {
-    wchar_t program[MAX_PATH], command[MAX_PATH + 32];
-    SC_HANDLE manager, service;
+    wchar_t command[MAX_PATH + 32];
+    SC_HANDLE service;
 
-    if (GetModuleFileNameW(NULL, program, MAX_PATH) == 0)
-        return fail("this program's path");
     _snwprintf(command, MAX_PATH + 32, L"\"%ls\" run --service", program);
-    manager = OpenSCManagerW(NULL, NULL, SC_MANAGER_CREATE_SERVICE);
-    if (!manager)
-        return fail("the service manager");
     service = CreateServiceW(
         manager, SERVICE_NAME, L"segbroker shared-memory broker",
         SERVICE_ALL_ACCESS, SERVICE_WIN32_OWN_PROCESS, SERVICE_AUTO_START,
         SERVICE_ERROR_NORMAL, command, NULL, NULL, NULL, ACCOUNT, NULL);
+    if (!service && GetLastError() == ERROR_SERVICE_EXISTS)
+        service = OpenServiceW(manager, SERVICE_NAME, SERVICE_ALL_ACCESS);
+    return service;
+}
+
+static int install(void)
+{
+    wchar_t program[MAX_PATH];
+    SC_HANDLE manager, service;
+
+    if (GetModuleFileNameW(NULL, program, MAX_PATH) == 0)
+        return fail("this program's path");
+    manager = OpenSCManagerW(NULL, NULL,
+                             SC_MANAGER_CONNECT | SC_MANAGER_CREATE_SERVICE);
+    if (!manager)
+        return fail("the service manager");
+    service = make_service(manager, program);
     CloseServiceHandle(manager);
     if (!service)
         return fail("install");

@@ -4,7 +4,7 @@ windows_deps := gcc-mingw-w64-x86-64-win32 mingw-w64-tools make pkg-config \
 	libc6-dev gcc dpkg-dev xz-utils debian-archive-keyring uthash-dev
 windows_make = $(MAKE) PLATFORM=windows BUILD=build/windows
 
-.PHONY: windows windows-libraries deps-windows
+.PHONY: windows check-windows msi deps-windows deps-wine deps-msi
 
 deps-windows:
 	@packaging/install-deps $(windows_deps)
@@ -16,7 +16,30 @@ build/windows/deps/ready: packaging/windows/build-libraries \
 	@touch $@
 
 windows: build/windows/deps/ready
-	+$(Q)$(windows_make) all
+	+$(Q)$(windows_make) all tests
+
+# ---- tests, under Wine ----
+
+windows_tests = $(addprefix build/windows/,$(addsuffix .exe,$(basename \
+	$(filter-out %_posix.c %_linux.c,$(wildcard tests/unit/*_test.c \
+		tests/unit/*_test_*.c tests/integration/*_test.c \
+		tests/integration/*_test_*.c)))))
+
+deps-wine:
+	@packaging/install-deps python3 wine64 clang
+deps-msi:
+	@packaging/install-deps wixl msitools
+
+check-windows: windows msi deps-wine
+	$(Q)BUILD=build/windows tests/windows/run \
+		$(or $(TESTS),$(windows_tests) $(wildcard tests/windows/*_test.sh))
+
+# ---- the installer ----
+
+msi_package := build/windows/segbroker-$(VERSION)-x64.msi
+
+msi: windows deps-msi
+	$(Q)packaging/windows/build-msi $(VERSION) build/windows $(msi_package)
 
 $(BUILD)/segbroker.dll: $(call obj,$(client_src) $(protocol_src)) \
 		client/segbroker.def

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# The installer: it installs and starts the service, a client is served, reload
+# applies a changed quota, an upgrade keeps the configuration, and removing
+# leaves nothing but that.
+set -euo pipefail
+build=${BUILD:-build/windows}
+passed=0 failed=0
+
+check() {
+    local what=$1
+    shift
+    if "$@" >"$folder/out" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $what: $*"
+        cat "$folder/out"
+    fi
+}
+
+# Looks again and again, for what the service manager does in its own time.
+soon() {
+    local end=$((SECONDS + 20))
+    until "$@"; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.1
+    done
+}
+
+folder=$(mktemp -d)
+# Its own: the service has one name.
+export WINEPREFIX=$folder/prefix
+finish() {
+    wineserver -k 2>/dev/null || true
+    wineserver -w 2>/dev/null || true
+    rm -rf "$folder"
+}
+trap finish EXIT
+wine64 wineboot -i >/dev/null 2>&1
+wine64 winecfg -v win10 >/dev/null 2>&1
+wineserver -p || true
+
+programs=$WINEPREFIX/drive_c/Program\ Files/segbroker
+data=$WINEPREFIX/drive_c/ProgramData/segbroker
+run() { timeout 60 wine64 "$@" </dev/null; }
+segctl() { run "$programs/segctl.exe" "$@"; }
+service() { run "$programs/segbrokerd.exe" "$@"; }
+install() { run msiexec /i "$1" /qn; }
+absent() { [ ! -e "$1" ]; }
+shows() {
+    local text=$1
+    shift
+    "$@" 2>&1 | grep -q -- "$text"
+}
+refused() {
+    local text=$1
+    shift
+    ! "$@" >"$folder/said" 2>&1 && grep -q -- "$text" "$folder/said"
+}
+create() { segctl put "$1" --persist </etc/passwd; }
+
+first=$(ls "$build"/segbroker-*-x64.msi)
+second=$folder/next.msi
+packaging/windows/build-msi 9.9.9 "$build" "$second" >/dev/null 2>&1
+
+check installs install "$first"
+check 'starts the service' soon shows running service status
+check 'serves a client' soon segctl ping
+check 'makes a segment' create one
+check 'lists it' shows one segctl list
+check 'has a source of events' shows EventMessageFile run reg query \
+    'HKLM\SYSTEM\CurrentControlSet\Services\EventLog\Application\segbroker'
+check 'finds segctl by PATH' shows segbroker run reg query \
+    'HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Environment' /v PATH
+
+printf '[default]\nsegments = 1\n' >>"$data/segbroker.conf"
+check 'reloads' service reload
+check 'applies the changed quota' soon refused quota-exceeded create two
+
+check upgrades install "$second"
+check 'keeps the configuration' grep -q '^segments = 1' "$data/segbroker.conf"
+check 'serves after the upgrade' soon segctl ping
+check 'has the quota still' shows ' 1 ' segctl usage
+
+check uninstalls run msiexec /x "$second" /qn
+check 'leaves no program' absent "$programs/segbrokerd.exe"
+check 'leaves no service' refused segbroker \
+    run "$build/segbrokerd.exe" status
+check 'leaves the configuration' [ -e "$data/segbroker.conf" ]
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
