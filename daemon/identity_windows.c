@@ -300,7 +300,9 @@ static HANDLE token_of_pipe(HANDLE pipe)
         return NULL;
     if (!OpenThreadToken(GetCurrentThread(), TOKEN_QUERY, TRUE, &token))
         token = NULL;
-    RevertToSelf();
+    /* As somebody else nothing may go on. */
+    if (!RevertToSelf())
+        abort();
     return token;
 }
 
