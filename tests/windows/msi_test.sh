@@ -36,9 +36,11 @@ finish() {
     rm -rf "$folder"
 }
 trap finish EXIT
+# It shall not end while a service runs.
+mkdir "$WINEPREFIX"
+wineserver -p
 wine64 wineboot -i >/dev/null 2>&1
 wine64 winecfg -v win10 >/dev/null 2>&1
-wineserver -p || true
 
 programs=$WINEPREFIX/drive_c/Program\ Files/segbroker
 data=$WINEPREFIX/drive_c/ProgramData/segbroker
