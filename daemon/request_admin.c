@@ -135,6 +135,10 @@ int request_log_level(struct call *call)
 
 int request_restart(struct call *call)
 {
+    if (!program_can_replace())
+        return request_refuse(call, PROTOCOL_NOT_SUPPORTED,
+                              "on this system a process cannot become another "
+                              "program: restart the service");
     log_info("restarting, asked by %s", call->peer->caller->label);
     keeping_tell(&call->broker->keeping, RECORD_RESTART);
     return message_ok_write(peer_reply(call->peer), call->request->id);

@@ -1,0 +1,99 @@
+# Verifies on a real Windows what Wine cannot show. Run it as an administrator
+# after the installation:
+#
+#   powershell -ExecutionPolicy Bypass -File verify.ps1 [-OtherUser NAME]
+#
+# Each line is "ok" or "FAILED" and what was looked at. It exits with how many
+# failed.
+param([string]$OtherUser = "")
+
+$failed = 0
+$pipe = "segbroker"
+$segctl = Join-Path $env:ProgramFiles "segbroker\segctl.exe"
+
+function Check([string]$what, [scriptblock]$holds) {
+    $good = $false
+    try { $good = [bool](& $holds) } catch { $what += " ($_)" }
+    if ($good) { "ok      $what" } else { "FAILED  $what"; $script:failed++ }
+}
+
+Check "the service runs" { (Get-Service segbroker).Status -eq "Running" }
+Check "it has its own account" {
+    (Get-CimInstance Win32_Service -Filter "Name='segbroker'").StartName -eq
+        "NT SERVICE\segbroker"
+}
+Check "it starts delayed" {
+    (sc.exe qc segbroker) -match "DELAYED"
+}
+Check "it is started again when it fails" {
+    (sc.exe qfailure segbroker) -match "RESTART"
+}
+Check "its SID is unrestricted" {
+    (sc.exe qsidtype segbroker) -match "UNRESTRICTED"
+}
+Check "it has two privileges and no more" {
+    $said = (sc.exe qprivs segbroker) -join " "
+    ($said -match "SeImpersonatePrivilege") -and
+        ($said -match "SeChangeNotifyPrivilege") -and
+        ([regex]::Matches($said, "Se\w+Privilege").Count -eq 2)
+}
+Check "the pipe says who may do what" {
+    $client = New-Object IO.Pipes.NamedPipeClientStream(".", $pipe,
+        [IO.Pipes.PipeDirection]::InOut, [IO.Pipes.PipeOptions]::None,
+        [Security.Principal.TokenImpersonationLevel]::Anonymous)
+    $client.Connect(5000)
+    $sddl = $client.GetAccessControl().GetSecurityDescriptorSddlForm("Access")
+    $client.Dispose()
+    ($sddl -match "\(D;;[^)]*;;;NU\)") -and ($sddl -match "0x12019b;;;AU\)")
+}
+Check "nobody makes another instance of the pipe" {
+    try {
+        $server = New-Object IO.Pipes.NamedPipeServerStream($pipe,
+            [IO.Pipes.PipeDirection]::InOut, 254)
+        $server.Dispose()
+        $false
+    } catch [UnauthorizedAccessException] { $true } catch [IO.IOException] {
+        $true
+    }
+}
+Check "the broker knows who asks" {
+    $you = (& $segctl info --json | ConvertFrom-Json).you
+    $you -like ("*" + $env:USERNAME)
+}
+Check "a segment is made and read" {
+    "verified" | & $segctl put verify --persist | Out-Null
+    $read = & $segctl cat verify
+    & $segctl remove verify | Out-Null
+    $read -match "verified"
+}
+Check "more memory than there is gives an error" {
+    & $segctl create verify-large --size 1T 2>&1 | Out-Null
+    $LASTEXITCODE -ne 0
+}
+if ($OtherUser) {
+    Check "another user is served, as himself" {
+        $out = New-TemporaryFile
+        Start-Process $segctl -ArgumentList "info" -Wait `
+            -Credential (Get-Credential $OtherUser) `
+            -RedirectStandardOutput $out
+        (Get-Content $out) -match $OtherUser
+    }
+}
+Check "the configuration is the administrators'" {
+    $acl = Get-Acl (Join-Path $env:ProgramData "segbroker")
+    -not ($acl.Access | Where-Object {
+            $_.IdentityReference -like "*\Users" -and
+            $_.FileSystemRights -match "Write|Modify|FullControl" })
+}
+Check "a second service does not start" {
+    $program = Join-Path $env:ProgramFiles "segbroker\segbrokerd.exe"
+    & $program run 2>&1 | Out-Null
+    $LASTEXITCODE -ne 0
+}
+Check "events have their text" {
+    (Get-WinEvent -FilterHashtable @{ LogName = "Application"
+            ProviderName = "segbroker" } -MaxEvents 1).Message -match "\w"
+}
+
+"$failed failed"
+exit $failed
