@@ -8,9 +8,8 @@
 
 enum { VERB_FAILED = 1, VERB_USAGE = 2 };
 
-const char verbs_help[] =
-    "  start|stop|reload|status   as systemctl does it\n"
-    "  run                 serve, as without a word\n";
+const char verbs_help[] = "  start|stop|reload|status   as systemctl does it\n"
+                          "  run                 serve, as without a word\n";
 
 static const char *const HANDED_OVER[] = {"start", "stop", "reload", "status"};
 

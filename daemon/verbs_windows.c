@@ -26,8 +26,8 @@ const char verbs_help[] =
     "  run                 serve, as without a word\n";
 
 static const wchar_t ACCOUNT[] = L"NT SERVICE\\" SERVICE_NAME;
-static const wchar_t EVENT_KEY[] =
-    L"SYSTEM\\CurrentControlSet\\Services\\EventLog\\Application\\" SERVICE_NAME;
+static const wchar_t EVENT_KEY[] = L"SYSTEM\\CurrentControlSet\\Services\\Event"
+                                   L"Log\\Application\\" SERVICE_NAME;
 
 static int fail(const char *what)
 {
@@ -126,8 +126,8 @@ static void restrict_rights(SC_HANDLE service)
 
     if (!ChangeServiceConfig2W(service, SERVICE_CONFIG_SERVICE_SID_INFO, &sid))
         warn("the service's SID");
-    if (!ChangeServiceConfig2W(
-            service, SERVICE_CONFIG_REQUIRED_PRIVILEGES_INFO, &privileges))
+    if (!ChangeServiceConfig2W(service, SERVICE_CONFIG_REQUIRED_PRIVILEGES_INFO,
+                               &privileges))
         warn("the list of privileges");
 }
 
@@ -139,8 +139,8 @@ static bool set_value(HKEY key, const wchar_t *name, DWORD type,
 
 static void add_event_source(const wchar_t *program)
 {
-    DWORD types = EVENTLOG_ERROR_TYPE | EVENTLOG_WARNING_TYPE |
-                  EVENTLOG_INFORMATION_TYPE;
+    DWORD types =
+        EVENTLOG_ERROR_TYPE | EVENTLOG_WARNING_TYPE | EVENTLOG_INFORMATION_TYPE;
     HKEY key;
 
     if (RegCreateKeyExW(HKEY_LOCAL_MACHINE, EVENT_KEY, 0, NULL, 0, KEY_WRITE,
@@ -311,9 +311,9 @@ static int reload(void)
 
 static int status(void)
 {
-    static const char *const names[] = {
-        "unknown",      "stopped", "starting", "stopping",
-        "running",      "going on", "pausing", "paused"};
+    static const char *const names[] = {"unknown",  "stopped", "starting",
+                                        "stopping", "running", "going on",
+                                        "pausing",  "paused"};
     struct opened opened;
     DWORD state;
     int r = open_service(SERVICE_QUERY_STATUS, &opened);
@@ -346,8 +346,9 @@ static int uninstall(void)
 static const struct {
     const char *word;
     int (*run)(void);
-} VERBS[] = {{"install", install}, {"uninstall", uninstall}, {"start", start},
-             {"stop", stop},       {"reload", reload},       {"status", status}};
+} VERBS[] = {{"install", install}, {"uninstall", uninstall},
+             {"start", start},     {"stop", stop},
+             {"reload", reload},   {"status", status}};
 
 static void take_out(int *argc, char **argv)
 {

@@ -45,7 +45,7 @@ int record_write(struct buffer *out, const struct record *record)
     if (record->kind == RECORD_LISTEN)
         field_string(&w, "path", record->path);
     if (record->kind == RECORD_HANDLES)
-        for (unsigned i = 0; i < record->handles; i++)
+        for (unsigned i = 0; i < record->handles && i < RECORD_HANDLES_MAX; i++)
             field_handle(&w, NAMES[i], &record->names[i]);
     if (record->kind == RECORD_READY) {
         field_integer(&w, "next", record->next);
@@ -113,7 +113,7 @@ static int read_kind(const cJSON *tree, enum record_kind *kind)
 
 static int read_names(const cJSON *tree, struct record *record)
 {
-    for (unsigned i = 0; i < record->handles; i++)
+    for (unsigned i = 0; i < record->handles && i < RECORD_HANDLES_MAX; i++)
         if (json_get_handle(tree, NAMES[i], &record->names[i]) < 0)
             return -1;
     return 0;

@@ -30,6 +30,7 @@ soon() {
 folder=$(mktemp -d)
 # Its own: the service has one name.
 export WINEPREFIX=$folder/prefix
+# shellcheck disable=SC2317 # called by trap
 finish() {
     wineserver -k 2>/dev/null || true
     wineserver -w 2>/dev/null || true
