@@ -472,7 +472,8 @@ int channel_receive(channel c, struct channel_input *input)
             end(p);
         }
     }
-    if (r != 0 && p->ended)
+    /* What the broker said before it hung up can still be read. */
+    if (r != 0 && p->ended && !p->reads)
         r = CHANNEL_E_GONE;
     LeaveCriticalSection(&p->lock);
     return r;

@@ -492,8 +492,10 @@ bool connection_is_sent(const struct connection *connection)
 
 bool connection_all_read(const struct connection *connection)
 {
-    /* What was written stays readable when the pipe is closed. */
-    return !connection->write.pending;
+    /* What was written stays readable when the pipe is closed. That it was
+     * need not have come to the loop yet. */
+    return !connection->write.pending ||
+           HasOverlappedIoCompleted(&connection->write.overlapped);
 }
 
 void connection_finish(struct connection *connection)

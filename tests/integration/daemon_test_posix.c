@@ -57,7 +57,6 @@ START_TEST(roles_are_not_played_by_hand)
     const char *argv[] = {test_broker_program(), roles[_i], "--socket",
                           "/nowhere/broker.sock", NULL};
     struct test_spawn spawn = {.argv = argv};
-    char output[2048];
     REQUIRE_INT(test_run(&spawn, output, sizeof(output)), 1);
     REQUIRE_PART(output, "keeper");
 }
@@ -577,6 +576,40 @@ START_TEST(broker_cannot_be_inspected_by_its_own_user)
 }
 END_TEST
 
+/* Whether a create is refused with that limit of segments. */
+static void expect_refused(struct raw *raw, uint64_t limit)
+{
+    raw_ask(raw, "{'id':1,'op':'create','size':1}");
+    REQUIRE_STR(raw_outcome(raw), "quota-exceeded");
+    REQUIRE_STR(raw->reply.detail.budget, "segments");
+    REQUIRE_INT(raw->reply.detail.limit, limit);
+}
+
+START_TEST(hang_up_signal_reloads)
+{
+    struct test_broker_options options = {.config =
+                                              "[default]\nsegments = 0\n"};
+    char place[TEST_PATH_MAX];
+    struct raw raw;
+    test_broker_start(&broker, &options);
+    raw_open(&raw, broker.socket);
+    expect_refused(&raw, 0);
+    test_broker_configure(&broker, "[default]\nsegments = 1\n");
+    test_signal(broker.pid, SIGHUP);
+    REQUIRE(TEST_UNTIL(5000, (raw_ask(&raw, "{'id':1,'op':'create','size':1}"),
+                              raw.reply.ok)));
+    close(raw_grant(&raw, NULL));
+    /* A bad file is logged, and nothing else happens. */
+    test_broker_configure(&broker, "\n\n[default]\nsegments = x\n");
+    test_signal(broker.pid, SIGHUP);
+    test_path(place, "%s:4:", broker.config);
+    REQUIRE(TEST_UNTIL(5000, test_broker_logged(&broker, place)));
+    expect_refused(&raw, 1);
+    raw_close(&raw);
+    test_broker_stop(&broker);
+}
+END_TEST
+
 static Suite *daemon_suite(void)
 {
     Suite *suite = suite_create("daemon");
@@ -605,6 +638,7 @@ static Suite *daemon_suite(void)
     tcase_add_test(tests, users_config_file_is_read_by_default);
 
     tests = suite_case(suite, "service", 60);
+    tcase_add_test(tests, hang_up_signal_reloads);
     tcase_add_test(tests, log_says_where_it_serves_and_levels_can_be_changed);
     tcase_add_test(tests, log_lines_are_whole_whatever_clients_send);
     tcase_add_test(tests, journal_prefixes_are_given_under_systemd);

@@ -16,6 +16,28 @@ void *test_map(int handle, size_t size, enum test_access access);
 void test_unmap(void *memory, size_t size);
 
 void test_close(int handle);
+int test_copy(int handle);
+
+/* Memory that no broker knows of. */
+int test_memory_new(size_t size);
+
+/*
+ * A view as clients of a broker have it, from the handle, which is taken: on
+ * Windows, where views are not counted, it keeps the handle as long.
+ */
+struct test_view {
+    void *memory;
+    size_t size;
+    int hold; /* -1: it needs none */
+};
+
+struct test_view test_view_open(int handle, size_t size,
+                                enum test_access access);
+void test_view_close(struct test_view *view);
+
+/* Writes to the beginning of a handle's memory, and reads it. */
+void test_memory_put(int handle, const void *bytes, size_t size);
+void test_memory_get(int handle, void *bytes, size_t size);
 
 /* Bytes of memory that the handle leads to. */
 uint64_t test_memory_size(int handle);

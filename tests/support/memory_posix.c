@@ -26,6 +26,45 @@ void test_close(int handle)
     REQUIRE_INT(close(handle), 0);
 }
 
+int test_copy(int handle)
+{
+    int copy = fcntl(handle, F_DUPFD_CLOEXEC, 0);
+    REQUIRE(copy >= 0);
+    return copy;
+}
+
+int test_memory_new(size_t size)
+{
+    int handle = memfd_create("test", MFD_CLOEXEC);
+    REQUIRE(handle >= 0);
+    REQUIRE_INT(ftruncate(handle, (off_t)size), 0);
+    return handle;
+}
+
+struct test_view test_view_open(int handle, size_t size,
+                                enum test_access access)
+{
+    struct test_view view = {test_map(handle, size, access), size, -1};
+    REQUIRE(view.memory != NULL);
+    test_close(handle);
+    return view;
+}
+
+void test_view_close(struct test_view *view)
+{
+    test_unmap(view->memory, view->size);
+}
+
+void test_memory_put(int handle, const void *bytes, size_t size)
+{
+    REQUIRE_INT(pwrite(handle, bytes, size, 0), size);
+}
+
+void test_memory_get(int handle, void *bytes, size_t size)
+{
+    REQUIRE_INT(pread(handle, bytes, size, 0), size);
+}
+
 static struct stat facts_of(int handle)
 {
     struct stat facts;

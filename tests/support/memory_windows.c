@@ -3,6 +3,8 @@
 #include "suite.h"
 
 #include <windows.h>
+
+#include <string.h>
 #include <winternl.h>
 
 /* SECTION_BASIC_INFORMATION, class 0. */
@@ -43,6 +45,54 @@ void test_unmap(void *memory, size_t size)
 void test_close(int handle)
 {
     REQUIRE(CloseHandle(handle_of(handle)));
+}
+
+int test_copy(int handle)
+{
+    HANDLE copy;
+    REQUIRE(DuplicateHandle(GetCurrentProcess(), handle_of(handle),
+                            GetCurrentProcess(), &copy, 0, FALSE,
+                            DUPLICATE_SAME_ACCESS));
+    return (int)(intptr_t)copy;
+}
+
+int test_memory_new(size_t size)
+{
+    HANDLE handle =
+        CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE,
+                           (DWORD)((uint64_t)size >> 32), (DWORD)size, NULL);
+    REQUIRE(handle != NULL);
+    return (int)(intptr_t)handle;
+}
+
+struct test_view test_view_open(int handle, size_t size,
+                                enum test_access access)
+{
+    struct test_view view = {test_map(handle, size, access), size, handle};
+    REQUIRE(view.memory != NULL);
+    return view;
+}
+
+void test_view_close(struct test_view *view)
+{
+    test_unmap(view->memory, view->size);
+    test_close(view->hold);
+}
+
+void test_memory_put(int handle, const void *bytes, size_t size)
+{
+    void *memory = test_map(handle, size, TEST_RW);
+    REQUIRE(memory != NULL);
+    memcpy(memory, bytes, size);
+    test_unmap(memory, size);
+}
+
+void test_memory_get(int handle, void *bytes, size_t size)
+{
+    void *memory = test_map(handle, size, TEST_RO);
+    REQUIRE(memory != NULL);
+    memcpy(bytes, memory, size);
+    test_unmap(memory, size);
 }
 
 uint64_t test_memory_size(int handle)

@@ -46,8 +46,9 @@ test_pid test_spawn(const struct test_spawn *spawn);
 
 /* Runs body in a forked child and exits it with 0. */
 test_pid test_fork(void (*body)(void *data), void *data);
-/* In a child of test_fork. */
+/* In a child of test_fork, or in a role (role.h). */
 bool test_in_child(void);
+void test_be_child(void);
 _Noreturn void test_exit(int status);
 
 /* The exit status once it ended; -1 while it runs when `ms` have passed. */
@@ -66,6 +67,10 @@ int test_run(const struct test_spawn *spawn, char *output, size_t size);
 /* ---- facts about a process; -1 when the system does not tell ---- */
 
 test_pid test_self(void);
+/* The path of this process's program. */
+const char *test_program(void);
+/* Bytes of memory that the host has. */
+uint64_t test_host_memory(void);
 /* The first child of a process; 0: it has none. */
 test_pid test_child_of(test_pid pid);
 int test_process_descriptors(test_pid pid);
@@ -90,8 +95,9 @@ void test_act_as(uint32_t user, uint32_t group);
 void test_act_as_self(void);
 /* For good, in a child: no way back, no privileges. */
 void test_become(uint32_t user, uint32_t group);
-/* The own user's number. */
-uint32_t test_user(void);
+/* The own user and one group of his, as the config file names them. */
+const char *test_user(void);
+const char *test_group(void);
 /* False where user namespaces cannot be made. */
 bool test_can_own_users(void);
 

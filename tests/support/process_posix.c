@@ -161,6 +161,11 @@ bool test_in_child(void)
     return in_child;
 }
 
+void test_be_child(void)
+{
+    in_child = true;
+}
+
 void test_exit(int status)
 {
     fflush(NULL);
@@ -233,6 +238,20 @@ int test_run(const struct test_spawn *spawn, char *output, size_t size)
 test_pid test_self(void)
 {
     return getpid();
+}
+
+const char *test_program(void)
+{
+    static char path[TEST_PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    REQUIRE(size > 0 && (size_t)size < sizeof(path) - 1);
+    path[size] = '\0';
+    return path;
+}
+
+uint64_t test_host_memory(void)
+{
+    return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 test_pid test_child_of(test_pid pid)
@@ -343,9 +362,18 @@ bool test_is_root(void)
     return getuid() == 0;
 }
 
-uint32_t test_user(void)
+const char *test_user(void)
 {
-    return getuid();
+    static char text[16];
+    snprintf(text, sizeof(text), "%u", (unsigned)getuid());
+    return text;
+}
+
+const char *test_group(void)
+{
+    static char text[16];
+    snprintf(text, sizeof(text), "%u", (unsigned)getgid());
+    return text;
 }
 
 void test_act_as(uint32_t user, uint32_t group)

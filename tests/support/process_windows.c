@@ -4,6 +4,7 @@
 
 #include <windows.h>
 
+#include <sddl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,9 +106,16 @@ test_pid test_spawn(const struct test_spawn *spawn)
     return (test_pid)started.dwProcessId;
 }
 
+static bool in_child;
+
 bool test_in_child(void)
 {
-    return false;
+    return in_child;
+}
+
+void test_be_child(void)
+{
+    in_child = true;
 }
 
 void test_exit(int status)
@@ -192,6 +200,21 @@ int test_run(const struct test_spawn *spawn, char *output, size_t size)
 test_pid test_self(void)
 {
     return (test_pid)GetCurrentProcessId();
+}
+
+const char *test_program(void)
+{
+    static char path[TEST_PATH_MAX];
+    DWORD size = GetModuleFileNameA(NULL, path, sizeof(path));
+    REQUIRE(size > 0 && size < sizeof(path));
+    return path;
+}
+
+uint64_t test_host_memory(void)
+{
+    MEMORYSTATUSEX status = {.dwLength = sizeof(status)};
+    REQUIRE(GlobalMemoryStatusEx(&status));
+    return status.ullTotalPhys;
 }
 
 test_pid test_child_of(test_pid pid)
@@ -292,9 +315,30 @@ void test_act_as_self(void)
 {
 }
 
-uint32_t test_user(void)
+const char *test_user(void)
 {
-    return 1; /* some user, not the one that may do all */
+    static char text[TEST_PATH_MAX];
+    DWORD size = sizeof(text);
+    REQUIRE(GetUserNameA(text, &size));
+    return text;
+}
+
+const char *test_group(void)
+{
+    static char text[TEST_PATH_MAX];
+    static union {
+        TOKEN_GROUPS groups;
+        char bytes[8192];
+    } own;
+    DWORD size;
+    REQUIRE(GetTokenInformation(GetCurrentProcessToken(), TokenGroups, &own,
+                                sizeof(own), &size));
+    REQUIRE(own.groups.GroupCount > 0);
+    char *sid;
+    REQUIRE(ConvertSidToStringSidA(own.groups.Groups[0].Sid, &sid));
+    test_path(text, "%s", sid);
+    LocalFree(sid);
+    return text;
 }
 
 bool test_can_own_users(void)
