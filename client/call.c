@@ -16,6 +16,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 /* Replies that may wait unread, far fewer than a socket's buffer holds. */
@@ -462,8 +463,28 @@ static int start_later(segb_client *client, struct message_request *request,
     if (r < 0)
         return r;
     call->id = request->id;
+    call->patience_end = thread_clock() + (uint64_t)client->patience;
     DL_APPEND(client->later, call);
     return 0;
+}
+
+void call_expire_later(segb_client *client)
+{
+    struct buffer *out = &client->out_later;
+    struct call *call;
+    const char *end;
+
+    while ((call = client->later) != NULL &&
+           thread_clock() >= call->patience_end) {
+        /* They stand in the same order in both. */
+        end = memchr(out->data, '\n', out->size);
+        buffer_consume(out, (size_t)(end - out->data) + 1);
+        DL_DELETE(client->later, call);
+        DL_APPEND(client->pending, call);
+        reply_finish(client, call, SEGB_E_GONE, client->ending, NULL);
+    }
+    if (client->due && client->watch)
+        watch_wake(client->watch);
 }
 
 void call_send_later(segb_client *client)

@@ -12,7 +12,13 @@
 
 #include <utlist.h>
 
-enum { FIRST_PAUSE_MS = 5, LONGEST_PAUSE_MS = 500, RATE_PAUSE_MS = 20 };
+enum {
+    FIRST_PAUSE_MS = 5,
+    LONGEST_PAUSE_MS = 500,
+    RATE_PAUSE_MS = 20,
+    /* That a broker may be short of something. */
+    SHORTAGE_MS = 5000
+};
 
 /* ---- the connection ---- */
 
@@ -92,8 +98,19 @@ static enum protocol_access access_of(const segb_segment *segment)
     return segment->access == SEGB_COW ? PROTOCOL_COW : PROTOCOL_RO;
 }
 
+/* Whether the same request may be answered otherwise in a moment. */
+static bool is_passing(int status, uint64_t deadline)
+{
+    if (status == SEGB_E_RATE_LIMITED)
+        return true;
+    return (status == SEGB_E_TOO_MANY_HANDLES || status == SEGB_E_NO_MEMORY ||
+            status == SEGB_E_BUSY || status == SEGB_E_INTERNAL) &&
+           thread_clock() < deadline;
+}
+
 /* A segment that the broker does not give back stays good, and has no grant. */
-static int reclaim(segb_client *client, segb_segment *segment)
+static int reclaim(segb_client *client, segb_segment *segment,
+                   uint64_t deadline)
 {
     struct message_request request = {
         .op = PROTOCOL_RECLAIM,
@@ -111,7 +128,7 @@ static int reclaim(segb_client *client, segb_segment *segment)
     thread_monitor_wake_all(client->monitor);
     if (r < 0 || client->state != CLIENT_RESTORING)
         return SEGB_E_GONE;
-    if (call.status == SEGB_E_RATE_LIMITED) {
+    if (is_passing(call.status, deadline)) {
         call_deinit(&call);
         thread_monitor_wait(client->monitor, thread_clock() + RATE_PAUSE_MS);
         return client->state == CLIENT_RESTORING ? 0 : SEGB_E_GONE;
@@ -126,11 +143,12 @@ static int reclaim(segb_client *client, segb_segment *segment)
 
 static int reclaim_all(segb_client *client)
 {
+    uint64_t deadline = thread_clock() + SHORTAGE_MS;
     segb_segment *segment;
     int r = 0;
 
     while (r == 0 && (segment = next_segment(client)) != NULL)
-        r = reclaim(client, segment);
+        r = reclaim(client, segment, deadline);
     return r;
 }
 
@@ -193,6 +211,7 @@ static void guard(void *data)
             pause = pause == 0 ? FIRST_PAUSE_MS : 2 * pause;
             if (pause > LONGEST_PAUSE_MS)
                 pause = LONGEST_PAUSE_MS;
+            call_expire_later(client);
             thread_monitor_wait(client->monitor, thread_clock() + pause);
         }
     }

@@ -36,11 +36,12 @@ struct call {
     struct call *next;
     uint64_t id;
     uint64_t deadline;
-    bool waited;     /* to send its request */
-    bool grants;     /* its reply brings a segment */
-    bool of_guard;   /* goes through while the others wait */
-    bool repeats;    /* is asked again when its connection was lost */
-    bool has_handle; /* that goes along: */
+    uint64_t patience_end; /* of `later` */
+    bool waited;           /* to send its request */
+    bool grants;           /* its reply brings a segment */
+    bool of_guard;         /* goes through while the others wait */
+    bool repeats;          /* is asked again when its connection was lost */
+    bool has_handle;       /* that goes along: */
     frame_handle handle;
     int access;       /* asked for, SEGB_... */
     bool done;        /* what follows is filled */
@@ -132,6 +133,9 @@ void call_tell(segb_client *client);
 
 /* Sends what waited for this connection. */
 void call_send_later(segb_client *client);
+
+/* Ends what has waited for a connection longer than it may. */
+void call_expire_later(segb_client *client);
 
 /* call_run for the guard. */
 int call_run_locked(segb_client *client, struct message_request *request,

@@ -19,8 +19,12 @@ static void on_tick(uv_timer_t *timer)
     bool again = peers_tick(broker);
 
     again = registry_ask_held(&broker->registry) || again;
+    if (uv_is_active((uv_handle_t *)&broker->keeping.grace))
+        again = registry_ask_awaited(&broker->registry) || again;
     listener_descriptor_freed(broker->listener);
-    if (!again && !listener_is_paused(broker->listener))
+    broker_end_turn(broker);
+    if (!again && !broker->registry.held &&
+        !listener_is_paused(broker->listener))
         uv_timer_stop(timer);
 }
 
@@ -83,6 +87,7 @@ static int start(struct broker *broker)
     peers_init(broker);
     keeping_restore(&broker->keeping);
     watch_signals(broker);
+    host_hold_signals(false);
     broker->listener = listener_start(broker, &broker->keeping.given.listening);
     if (!broker->listener) {
         log_error("cannot listen");
@@ -180,6 +185,8 @@ int broker_run(const struct broker_options *options)
         free(broker);
         return BROKER_FAILED;
     }
+    /* One that comes while the keeper dies must not take all with it. */
+    host_hold_signals(true);
     if (keeping_init(&broker->keeping, broker, options->keeper) < 0)
         goto undo_loop;
     broker->config_path = options->config_path;

@@ -116,7 +116,9 @@ static int complete(struct call *call, struct creation *job)
 
     job->entry->share = job->share;
     job->share = (struct access_share){0};
-    registry_entry_ready(&job->broker->registry, job->entry);
+    if (registry_entry_ready(&job->broker->registry, job->entry) < 0)
+        return request_refuse(call, PROTOCOL_INTERNAL, "out of memory") < 0 ? -1
+                                                                            : 1;
     job->broker->counters.created++;
     return request_hand_out(call, &handout);
 }

@@ -71,11 +71,12 @@ struct estate_pack {
 };
 
 /* Packs; the estate stays as it is. 0 or ESTATE_E_SYSTEM, with the reason in
- * the log. */
+ * the log. Of handles beyond what the system lets be under way, about 280000
+ * by default, the log tells, and the rest is packed. */
 int estate_pack(const struct estate *estate, struct estate_pack *pack);
 
 /* Adds what was packed. What cannot be read is lost, and the log says so. The
- * pack's handles are closed. */
+ * pack's handles are closed; whoever else has them can unpack once more. */
 void estate_unpack(struct estate *estate, const struct estate_pack *pack);
 
 void estate_pack_close(const struct estate_pack *pack);

@@ -1,8 +1,13 @@
 /*
  * A connection with itself holds messages that outlive whoever sent them, as
  * long as some process has its two ends. 253 handles go into one message, so
- * a hundred messages hold the largest estate. A service manager keeps the
- * ends and knows nothing of what is under way between them.
+ * a few hundred messages, half of them each way, hold the largest estate. A
+ * service manager keeps the ends and knows nothing of what is under way
+ * between them.
+ *
+ * Unpacking only looks, so that who dies over it loses nothing. A record is
+ * preceded by its handles' inodes and gets these very handles: one that is
+ * missing, or a record that cannot be read, costs no other segment anything.
  */
 #include "estate.h"
 
@@ -12,6 +17,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -36,8 +43,29 @@ static int write_all(int fd, const char *bytes, size_t size)
     return 0;
 }
 
-/* First `ready` with the next id, then the segments in the order of their
- * handles. */
+static uint64_t inode_of(frame_handle handle)
+{
+    struct stat status;
+
+    return fstat((int)handle, &status) == 0 ? status.st_ino : 0;
+}
+
+/* `INODE INODE {"record":...}` */
+static int write_item(const struct estate_item *item, int fd)
+{
+    char inodes[RECORD_HANDLES_MAX * 24];
+    size_t size = 0;
+
+    for (unsigned i = 0; i < item->count; i++)
+        size +=
+            (size_t)snprintf(inodes + size, sizeof(inodes) - size, "%llu ",
+                             (unsigned long long)inode_of(item->handles[i]));
+    if (write_all(fd, inodes, size) < 0)
+        return -1;
+    return write_all(fd, item->line, item->size);
+}
+
+/* First `ready` with the next id, then the segments. */
 static int write_records(const struct estate *estate, int fd)
 {
     struct record ready = {.kind = RECORD_READY, .next = estate->next};
@@ -51,43 +79,60 @@ static int write_records(const struct estate *estate, int fd)
     buffer_deinit(&line);
     HASH_ITER (hh, estate->items, item, next) {
         if (r == 0)
-            r = write_all(fd, item->line, item->size);
+            r = write_item(item, fd);
     }
     return r;
 }
 
 struct packer {
-    int end;
+    const int *ends;
+    unsigned lost;
     unsigned count;
     frame_handle handles[PROTOCOL_HANDLES_MAX];
 };
 
-static int pack_message(struct packer *packer)
+/* Each way holds as much as one socket may have sent and not read. */
+static void pack_message(struct packer *packer)
 {
     size_t sent;
-    int r = 0;
 
-    if (packer->count > 0)
-        r = handoff_send(packer->end, "h", 1, packer->handles, packer->count,
-                         &sent);
+    if (packer->count > 0 &&
+        handoff_send(packer->ends[0], "h", 1, packer->handles, packer->count,
+                     &sent) < 0 &&
+        handoff_send(packer->ends[1], "h", 1, packer->handles, packer->count,
+                     &sent) < 0)
+        packer->lost += packer->count;
     packer->count = 0;
-    return r;
 }
 
-static int pack_handles(const struct estate *estate, int end)
+static void pack_handles(const struct estate *estate, const int ends[2])
 {
-    struct packer packer = {.end = end};
+    struct packer packer = {.ends = ends};
     struct estate_item *item, *next;
 
     HASH_ITER (hh, estate->items, item, next) {
         for (unsigned i = 0; i < item->count; i++) {
             packer.handles[packer.count++] = item->handles[i];
-            if (packer.count == PROTOCOL_HANDLES_MAX &&
-                pack_message(&packer) < 0)
-                return -1;
+            if (packer.count == PROTOCOL_HANDLES_MAX)
+                pack_message(&packer);
         }
     }
-    return pack_message(&packer);
+    pack_message(&packer);
+    if (packer.lost > 0)
+        log_error("%u handles do not fit into what the system lets be under "
+                  "way: their segments will be lost: %s",
+                  packer.lost, strerror(errno));
+}
+
+static int make_ends(int ends[2])
+{
+    int size = INT_MAX / 4; /* as much as the system lets */
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return -1;
+    for (int i = 0; i < 2; i++)
+        setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    return 0;
 }
 
 int estate_pack(const struct estate *estate, struct estate_pack *pack)
@@ -97,10 +142,11 @@ int estate_pack(const struct estate *estate, struct estate_pack *pack)
 
     if (records < 0)
         goto failed;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+    if (make_ends(ends) < 0)
         goto undo_records;
-    if (write_records(estate, records) < 0 || pack_handles(estate, ends[0]) < 0)
+    if (write_records(estate, records) < 0)
         goto undo_ends;
+    pack_handles(estate, ends);
     *pack = (struct estate_pack){records, {ends[0], ends[1]}};
     return 0;
 
@@ -124,15 +170,41 @@ void estate_pack_close(const struct estate_pack *pack)
 
 /* ---- out ---- */
 
-/* Handles as they come out, a message at a time. */
-struct unpacker {
-    const int *ends;
-    unsigned taken;
-    unsigned count;
-    frame_handle handles[PROTOCOL_HANDLES_MAX];
+struct unpacked {
+    uint64_t inode;
+    unsigned turn;       /* handles to the same inode stay in order */
+    frame_handle handle; /* HANDLE_NONE: taken */
 };
 
-static int receive_message(int end, struct unpacker *unpacker)
+struct unpacker {
+    struct unpacked *all;
+    unsigned count;
+    unsigned capacity;
+};
+
+static void add_handle(struct unpacker *unpacker, int fd)
+{
+    if (unpacker->count == unpacker->capacity) {
+        unsigned capacity =
+            unpacker->capacity ? 2 * unpacker->capacity : PROTOCOL_HANDLES_MAX;
+        struct unpacked *all =
+            realloc(unpacker->all, capacity * sizeof(all[0]));
+
+        if (!all) {
+            log_error("a handle of a segment is lost: out of memory");
+            close(fd);
+            return;
+        }
+        unpacker->all = all;
+        unpacker->capacity = capacity;
+    }
+    unpacker->all[unpacker->count] =
+        (struct unpacked){inode_of(fd), unpacker->count, fd};
+    unpacker->count++;
+}
+
+/* Looks at the next message. */
+static int peek_message(int end, struct unpacker *unpacker)
 {
     union {
         struct cmsghdr align;
@@ -147,8 +219,7 @@ static int receive_message(int end, struct unpacker *unpacker)
     struct cmsghdr *c;
     int fd;
 
-    unpacker->taken = unpacker->count = 0;
-    if (recvmsg(end, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) <= 0)
+    if (recvmsg(end, &header, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC) <= 0)
         return -1;
     for (c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c)) {
         size_t size = c->cmsg_len - CMSG_LEN(0);
@@ -157,7 +228,7 @@ static int receive_message(int end, struct unpacker *unpacker)
             continue;
         for (size_t at = 0; at + sizeof(fd) <= size; at += sizeof(fd)) {
             memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
-            unpacker->handles[unpacker->count++] = fd;
+            add_handle(unpacker, fd);
         }
     }
     if (header.msg_flags & MSG_CTRUNC)
@@ -165,40 +236,108 @@ static int receive_message(int end, struct unpacker *unpacker)
     return 0;
 }
 
-/* Nobody knows which of the two ends comes first. */
-static int next_handle(struct unpacker *unpacker, frame_handle *handle)
+static int compare_unpacked(const void *one, const void *other)
 {
-    while (unpacker->taken == unpacker->count) {
-        if (receive_message(unpacker->ends[1], unpacker) < 0 &&
-            receive_message(unpacker->ends[0], unpacker) < 0)
-            return -1;
+    const struct unpacked *a = one, *b = other;
+
+    if (a->inode != b->inode)
+        return a->inode < b->inode ? -1 : 1;
+    return a->turn < b->turn ? -1 : a->turn > b->turn;
+}
+
+static void unpack_handles(struct unpacker *unpacker, const int ends[2])
+{
+    int beginning = 0;
+
+    for (int i = 0; i < 2; i++) {
+        /* Each look begins behind the last one. */
+        if (setsockopt(ends[i], SOL_SOCKET, SO_PEEK_OFF, &beginning,
+                       sizeof(beginning)) < 0)
+            log_error("the segments' handles cannot be read: %s",
+                      strerror(errno));
+        else
+            while (peek_message(ends[i], unpacker) == 0)
+                ;
     }
-    *handle = unpacker->handles[unpacker->taken++];
+    if (unpacker->count > 0)
+        qsort(unpacker->all, unpacker->count, sizeof(unpacker->all[0]),
+              compare_unpacked);
+}
+
+static int take_handle(struct unpacker *unpacker, uint64_t inode,
+                       frame_handle *handle)
+{
+    unsigned low = 0, high = unpacker->count;
+
+    while (low < high) {
+        unsigned middle = low + (high - low) / 2;
+
+        if (unpacker->all[middle].inode < inode)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < unpacker->count && unpacker->all[low].inode == inode; low++) {
+        if (unpacker->all[low].handle == HANDLE_NONE)
+            continue;
+        *handle = unpacker->all[low].handle;
+        unpacker->all[low].handle = HANDLE_NONE;
+        return 0;
+    }
+    return -1;
+}
+
+/* Takes the handles whose inodes stand before a record. */
+static int take_handles(struct unpacker *unpacker, const char *inodes,
+                        size_t size, struct estate_new *new)
+{
+    const char *end = inodes + size;
+
+    while (inodes < end) {
+        char *behind;
+        uint64_t inode = strtoull(inodes, &behind, 10);
+
+        if (behind == inodes || *behind != ' ' ||
+            new->count == RECORD_HANDLES_MAX ||
+            take_handle(unpacker, inode, &new->handles[new->count]) < 0)
+            return -1;
+        new->count++;
+        inodes = behind + 1;
+    }
     return 0;
+}
+
+static int unpack_segment(struct estate *estate, struct unpacker *unpacker,
+                          const char *inodes, struct estate_new *new)
+{
+    int r = take_handles(unpacker, inodes, (size_t)(new->line - inodes), new);
+
+    if (r == 0)
+        return estate_keep(estate, new);
+    while (new->count > 0)
+        handle_close(new->handles[--new->count]);
+    return r;
 }
 
 static int unpack_line(struct estate *estate, struct unpacker *unpacker,
                        const char *line, size_t size)
 {
+    const char *brace = memchr(line, '{', size);
     struct record record;
-    struct estate_new new = {.line = line, .size = size};
-    int r = record_decode(line, size, &record);
+    struct estate_new new = {.line = brace};
+    int r;
 
+    if (!brace)
+        return -1;
+    new.size = size - (size_t)(brace - line);
+    r = record_decode(brace, new.size, &record);
     if (r != 0)
         return -1;
     if (record.kind == RECORD_READY && record.next > estate->next)
         estate->next = record.next;
     new.id = record.segment.segment;
-    if (record.kind == RECORD_KEEP) {
-        while (r == 0 && new.count < record.handles)
-            if ((r = next_handle(unpacker, &new.handles[new.count])) == 0)
-                new.count++;
-        if (r == 0)
-            r = estate_keep(estate, &new);
-        else
-            while (new.count > 0)
-                handle_close(new.handles[--new.count]);
-    }
+    if (record.kind == RECORD_KEEP)
+        r = unpack_segment(estate, unpacker, line, &new);
     record_deinit(&record);
     return r;
 }
@@ -206,9 +345,11 @@ static int unpack_line(struct estate *estate, struct unpacker *unpacker,
 static void unpack_text(struct estate *estate, const int ends[2],
                         const char *text, size_t size)
 {
-    struct unpacker unpacker = {.ends = ends};
+    struct unpacker unpacker = {0};
     const char *end;
     unsigned lost = 0;
+
+    unpack_handles(&unpacker, ends);
 
     for (; size > 0; size -= (size_t)(end - text) + 1, text = end + 1) {
         end = memchr(text, '\n', size);
@@ -217,10 +358,12 @@ static void unpack_text(struct estate *estate, const int ends[2],
         if (unpack_line(estate, &unpacker, text, (size_t)(end - text)) < 0)
             lost++;
     }
-    while (unpacker.taken < unpacker.count)
-        handle_close(unpacker.handles[unpacker.taken++]);
+    for (unsigned i = 0; i < unpacker.count; i++)
+        handle_close(unpacker.all[i].handle);
+    free(unpacker.all);
     if (lost > 0)
-        log_error("%u records of segments cannot be read: these are lost",
+        log_error("%u segments are lost: their records cannot be read, or "
+                  "their handles are not there",
                   lost);
 }
 

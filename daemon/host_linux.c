@@ -144,6 +144,29 @@ static bool cgroup_value(const char *folder, const char *file, uint64_t *value)
     return end != text;
 }
 
+/* Of what a cgroup uses, the page cache that it gives up before it runs
+ * short. */
+static uint64_t cgroup_cache(const char *folder)
+{
+    static const char key[] = "\ninactive_file ";
+    char path[600], text[8192];
+    const char *at;
+    ssize_t size;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/memory.stat", folder);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    size = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    if (size <= 0)
+        return 0;
+    text[size] = '\0';
+    at = strstr(text, key);
+    return at ? strtoull(at + strlen(key), NULL, 10) : 0;
+}
+
 /* The smallest of `value` and what each cgroup above us has: its limit, less
  * what it uses when `less_used`. */
 static uint64_t bounded_by_cgroups(uint64_t value, bool less_used)
@@ -155,8 +178,10 @@ static uint64_t bounded_by_cgroups(uint64_t value, bool less_used)
     snprintf(folder, sizeof(folder), "%s", cgroup);
     while (strlen(folder) > strlen("/sys/fs/cgroup/")) {
         if (cgroup_value(folder, "memory.max", &limit)) {
-            if (less_used && cgroup_value(folder, "memory.current", &used))
+            if (less_used && cgroup_value(folder, "memory.current", &used)) {
+                limit += cgroup_cache(folder);
                 limit = limit > used ? limit - used : 0;
+            }
             if (limit < value)
                 value = limit;
         }

@@ -18,6 +18,7 @@ enum { SIGNAL_COUNT = sizeof(SIGNALS) / sizeof(SIGNALS[0]) };
 
 enum {
     WATCHDOG_MS = 30000, /* where no service manager says */
+    PINGS = 4,           /* in that time; none is answered by who hangs */
     START_MS = 60000,    /* that a broker may take to serve */
     END_MS = 20000,      /* that it may take to end */
     /* A broker that served so long did not die of what killed the last. */
@@ -41,7 +42,8 @@ struct keeper {
     struct program_child *child; /* the broker, when this keeper started it */
     bool serves;
     bool served_ever;
-    bool pong;
+    bool is_stored;      /* the manager has a pack that was unpacked here */
+    unsigned missed;     /* pings in a row that were not answered */
     uint64_t broker;     /* its process */
     uint64_t started_at; /* loop time, ms */
     uint64_t ending_at;  /* when it was told to, 0: it was not */
@@ -202,7 +204,10 @@ static void on_ready(struct keeper *keeper, const struct record *record)
     if (!keeper->child)
         keeper->broker = record->process;
     keeper->serves = keeper->served_ever = true;
-    keeper->pong = true;
+    keeper->missed = 0;
+    if (keeper->is_stored)
+        service_clear_store();
+    keeper->is_stored = false;
     snprintf(text, sizeof(text), "READY=1\nSTATUS=serving %s",
              keeper->estate.listening.path);
     service_notify(text);
@@ -217,13 +222,15 @@ static void on_record(struct link *link, const struct record *record,
     case RECORD_LISTEN:
     case RECORD_KEEP:
     case RECORD_FORGET:
-        estate_take(&keeper->estate, link, record, line, size);
+        /* The broker finds the end, and gives all to another keeper. */
+        if (estate_take(&keeper->estate, link, record, line, size) < 0)
+            link_end(link);
         break;
     case RECORD_READY:
         on_ready(keeper, record);
         break;
     case RECORD_PONG:
-        keeper->pong = true;
+        keeper->missed = 0;
         break;
     case RECORD_END:
         keeper->plan = PLAN_END;
@@ -291,7 +298,7 @@ static bool is_hung(const struct keeper *keeper)
         return now - keeper->ending_at > END_MS;
     if (!keeper->serves)
         return now - keeper->started_at > START_MS;
-    return !keeper->pong;
+    return keeper->missed == PINGS;
 }
 
 static void on_watch(uv_timer_t *timer)
@@ -305,11 +312,11 @@ static void on_watch(uv_timer_t *timer)
         log_error("the broker (process %llu) does not move: it is killed",
                   (unsigned long long)keeper->broker);
         kill_broker(keeper);
-        keeper->pong = true; /* once is enough */
+        keeper->missed = 0; /* once is enough */
         return;
     }
     if (keeper->serves && keeper->ending_at == 0) {
-        keeper->pong = false;
+        keeper->missed++;
         tell_broker(keeper, RECORD_PING);
     }
 }
@@ -436,8 +443,8 @@ static void start_loop(struct keeper *keeper)
     uv_timer_init(&keeper->loop, &keeper->restart);
     uv_timer_init(&keeper->loop, &keeper->watch);
     keeper->restart.data = keeper->watch.data = keeper;
-    uv_timer_start(&keeper->watch, on_watch, keeper->watchdog_ms / 4,
-                   keeper->watchdog_ms / 4);
+    uv_timer_start(&keeper->watch, on_watch, keeper->watchdog_ms / PINGS,
+                   keeper->watchdog_ms / PINGS);
 }
 
 static void serve(struct keeper *keeper)
@@ -480,7 +487,7 @@ static int take_over(struct keeper *keeper)
     service_take(&given);
     if (given.has_pack) {
         estate_unpack(&keeper->estate, &given.pack);
-        service_clear_store();
+        keeper->is_stored = true;
         log_info("%u segments are back", estate_count(&keeper->estate));
     }
     if (given.socket == HANDLE_NONE)

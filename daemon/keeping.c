@@ -13,7 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESPAWN_MS = 1000 };
+enum {
+    RESPAWN_MS = 1000, /* between attempts */
+    SHORT_LIFE_MS = 100,
+    MANAGER_TURNS = 5 /* that a service manager has to take all down */
+};
 
 /* ---- records to the keeper ---- */
 
@@ -29,6 +33,14 @@ static void kill_keeper(struct keeping *keeping)
 
 /* From here on nobody keeps, until a new keeper is there. */
 static void on_respawn(uv_timer_t *timer);
+
+/* One that dies at once is not worth all of the processor. */
+static uint64_t pause_before(const struct keeping *keeping)
+{
+    uint64_t now = uv_now(&keeping->broker->loop);
+
+    return now - keeping->respawned_at < SHORT_LIFE_MS ? SHORT_LIFE_MS : 0;
+}
 
 static void lose_keeper(struct keeping *keeping)
 {
@@ -46,7 +58,9 @@ static void lose_keeper(struct keeping *keeping)
     } else {
         log_error("the keeper has died: starting another one");
     }
-    uv_timer_start(&keeping->respawn, on_respawn, 0, RESPAWN_MS);
+    keeping->turns = 0;
+    uv_timer_start(&keeping->respawn, on_respawn, pause_before(keeping),
+                   RESPAWN_MS);
 }
 
 static void tell_record(struct keeping *keeping, const struct record *record,
@@ -56,19 +70,20 @@ static void tell_record(struct keeping *keeping, const struct record *record,
         lose_keeper(keeping);
 }
 
-static void keep(void *data, struct entry *entry)
+static int keep(void *data, struct entry *entry)
 {
     struct restore_record made;
     bool is_known = entry->is_kept;
 
-    entry->is_kept = true;
     if (restore_write(entry, &made) < 0) {
-        log_error("out of memory: segment %llu is not kept",
+        log_error("out of memory: the keeper is not told of segment %llu",
                   (unsigned long long)entry->id);
-        return;
+        return -1;
     }
+    entry->is_kept = true;
     tell_record(data, &made.record, is_known ? NULL : made.handles);
     restore_deinit(&made);
+    return 0;
 }
 
 static void forget_id(struct keeping *keeping, uint64_t id)
@@ -151,7 +166,7 @@ static void serve_link(struct keeping *keeping);
 
 /* Starts a keeper at the other of two ends, and gives it everything. NULL
  * when that fails; the ends are closed. */
-static struct link *start_keeper(struct keeping *keeping, frame_handle ends[2])
+static struct link *try_keeper(struct keeping *keeping, frame_handle ends[2])
 {
     struct connection_other other;
     struct link *link;
@@ -177,6 +192,16 @@ static struct link *start_keeper(struct keeping *keeping, frame_handle ends[2])
     return r == 0 ? link : link_close(link);
 }
 
+/* The same; one that has a part only would start a broker beside this. */
+static struct link *start_keeper(struct keeping *keeping, frame_handle ends[2])
+{
+    struct link *link = try_keeper(keeping, ends);
+
+    if (!link && keeping->child)
+        uv_kill((int)program_process(keeping->child), SIGKILL);
+    return link;
+}
+
 static void respawn(struct keeping *keeping)
 {
     struct link *link;
@@ -190,6 +215,7 @@ static void respawn(struct keeping *keeping)
     link_close(keeping->link);
     keeping->link = link;
     keeping->is_alone = false;
+    keeping->respawned_at = uv_now(&keeping->broker->loop);
     uv_timer_stop(&keeping->respawn);
     serve_link(keeping);
     log_info("a new keeper keeps %llu segments",
@@ -198,9 +224,12 @@ static void respawn(struct keeping *keeping)
 
 static void on_respawn(uv_timer_t *timer)
 {
-    /* A service manager takes the whole service down and up again. */
-    if (!service_can_store())
-        respawn(timer->data);
+    struct keeping *keeping = timer->data;
+
+    /* A service manager takes the whole service down and up again, unless it
+     * only watches over somebody whose environment this inherited. */
+    if (!service_can_store() || keeping->turns++ == MANAGER_TURNS)
+        respawn(keeping);
 }
 
 /* ---- records from the keeper ---- */
@@ -309,6 +338,7 @@ void keeping_restore(struct keeping *keeping)
              "them",
              keeping->restored, (unsigned long long)broker->config->grace);
     uv_timer_start(&keeping->grace, on_grace, broker->config->grace, 0);
+    broker_needs_tick(broker);
 }
 
 void keeping_start(struct keeping *keeping)

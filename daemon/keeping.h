@@ -25,6 +25,8 @@ struct keeping {
     uint64_t keeper;     /* the process that started this one */
     bool is_alone;       /* the keeper has died */
     struct program_child *child; /* the keeper, when this broker started it */
+    unsigned turns;              /* of the timer, since then */
+    uint64_t respawned_at;       /* loop time, ms; 0: never */
     uv_timer_t respawn;
     uv_timer_t grace;
     unsigned restored; /* segments */

@@ -42,7 +42,7 @@ static void drop_names(struct link *link)
 
 /* ---- reading ---- */
 
-static void end(struct link *link)
+void link_end(struct link *link)
 {
     link->ended = true;
     connection_watch(link->connection, 0);
@@ -88,7 +88,7 @@ static int receive(struct link *link)
     while (!link->ended &&
            (r = frame_reader_next(&link->reader, &line, &size)) == FRAME_LINE)
         take_line(link, line, size);
-    if (!link->ended && (r < 0 || frame_reader_keep(&link->reader) < 0))
+    if (link->ended || r < 0 || frame_reader_keep(&link->reader) < 0)
         return CONNECTION_E_GONE;
     return 0;
 }
@@ -99,7 +99,7 @@ static void on_ready(void *data, unsigned events)
 
     if (events != 0 && receive(link) != CONNECTION_E_GONE)
         return;
-    end(link);
+    link_end(link);
     link->on_end(link);
 }
 
@@ -118,7 +118,7 @@ int link_read_until(struct link *link, const bool *done)
     while (!*done) {
         r = receive(link);
         if (r == CONNECTION_E_GONE) {
-            end(link);
+            link_end(link);
             return LINK_E_GONE;
         }
         if (r == CONNECTION_E_AGAIN)
@@ -134,7 +134,7 @@ bool link_drain(struct link *link)
     while (!link->ended && r == 0)
         r = receive(link);
     if (r == CONNECTION_E_GONE)
-        end(link);
+        link_end(link);
     return link->ended;
 }
 
@@ -265,7 +265,7 @@ struct link *link_close(struct link *link)
 {
     if (!link)
         return NULL;
-    end(link);
+    link_end(link);
     drop_names(link);
     frame_reader_deinit(&link->reader);
     buffer_deinit(&link->out);

@@ -41,6 +41,9 @@ struct link *link_new(struct connection *connection);
 /* Serves it from the loop. 0, or negative when it is no connection. */
 int link_start(struct link *link, uv_loop_t *loop);
 
+/* Serves no more, from within on_record: on_end follows. */
+void link_end(struct link *link);
+
 /* Reads and serves, without the loop, until `done` or the end. 0 or an
  * outcome above. */
 int link_read_until(struct link *link, const bool *done);

@@ -26,8 +26,9 @@ enum { PEER_STALL_SECONDS = 10 };
 /* Handles that are taken with one message of a peer. */
 enum { PEER_HANDLES_MAX = 1 };
 
-/* Requests of one peer that may wait for slow work. */
-enum { PEER_PENDING_MAX = 64 };
+/* Requests of one peer that may wait for slow work, and what their share lists
+ * may have in all. */
+enum { PEER_PENDING_MAX = 64, PEER_PRINCIPALS_MAX = 256 };
 
 enum peer_state {
     PEER_NEW,       /* has not said hello */
@@ -55,6 +56,7 @@ struct peer {
     uint64_t requests;
     uint64_t moved_at;     /* loop time when output last moved, ms */
     uint64_t connected_at; /* seconds since 1970 UTC */
+    uint32_t pending_principals;
     uint16_t pending_count;
     uint8_t state; /* enum peer_state */
     bool held_back;

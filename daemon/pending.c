@@ -5,6 +5,22 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+/* The same request, without all that its line had besides. */
+static int slim(const struct message_request *request,
+                struct message_request *made)
+{
+    struct message_problem problem;
+    struct buffer line;
+    int r;
+
+    buffer_init(&line, PROTOCOL_LINE_MAX);
+    r = message_request_write(&line, request);
+    if (r == 0)
+        r = message_request_decode(line.data, line.size - 1, made, &problem);
+    buffer_deinit(&line);
+    return r;
+}
+
 struct pending *pending_new(struct peer *peer, struct message_request *request,
                             struct pending **list)
 {
@@ -12,11 +28,19 @@ struct pending *pending_new(struct peer *peer, struct message_request *request,
 
     if (!p)
         return NULL;
+    if (slim(request, &p->request) != 0) {
+        free(p);
+        return NULL;
+    }
+    message_request_deinit(request);
     p->peer = peer;
-    p->request = *request;
+    if (p->request.op == PROTOCOL_CREATE)
+        p->principals = p->request.create.share.read_count +
+                        p->request.create.share.write_count;
     p->list = list;
     DL_APPEND(peer->pendings, p);
     peer->pending_count++;
+    peer->pending_principals += p->principals;
     if (list)
         DL_APPEND2(*list, p, prev_waiter, next_waiter);
     return p;
@@ -37,6 +61,7 @@ static void leave_peer(struct pending *pending)
         return;
     DL_DELETE(peer->pendings, pending);
     peer->pending_count--;
+    peer->pending_principals -= pending->principals;
     pending->peer = NULL;
 }
 

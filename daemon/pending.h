@@ -15,6 +15,7 @@ struct peer;
 struct pending {
     struct peer *peer; /* NULL when it has gone */
     struct message_request request;
+    unsigned principals;         /* in its share list */
     struct pending *next, *prev; /* of one peer */
     struct pending **list;       /* where it waits; NULL for a job's own */
     struct pending *next_waiter, *prev_waiter;
@@ -22,7 +23,8 @@ struct pending {
 
 /*
  * Takes the request over and keeps it for `peer`, in `list` or, where that is
- * NULL, for a job. NULL, and nothing taken, when memory is short.
+ * NULL, for a job: what this broker knows of it, not what else its line had.
+ * NULL, and nothing taken, when memory is short.
  */
 struct pending *pending_new(struct peer *peer, struct message_request *request,
                             struct pending **list);

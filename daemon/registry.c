@@ -142,16 +142,18 @@ undo_entry:
     return REGISTRY_E_NOMEM;
 }
 
-static void keep(struct registry *registry, struct entry *entry)
+static int keep(struct registry *registry, struct entry *entry)
 {
-    if (registry->keeper.keep)
-        registry->keeper.keep(registry->keeper.data, entry);
+    if (registry->keeper.keep &&
+        registry->keeper.keep(registry->keeper.data, entry) < 0)
+        return REGISTRY_E_NOMEM;
+    return 0;
 }
 
-void registry_entry_ready(struct registry *registry, struct entry *entry)
+int registry_entry_ready(struct registry *registry, struct entry *entry)
 {
     entry->stage = ENTRY_LIVE;
-    keep(registry, entry);
+    return keep(registry, entry);
 }
 
 void registry_entry_restored(struct entry *entry)
@@ -358,6 +360,24 @@ void registry_end_grace(struct registry *registry)
         if (entry->stage == ENTRY_LIVE && entry->grants == 0)
             let_go(registry, entry);
     }
+}
+
+bool registry_ask_awaited(struct registry *registry)
+{
+    struct entry *entry;
+    bool any = false;
+
+    for (entry = registry->by_id; entry; entry = entry->by_id.next) {
+        if (!entry->is_awaited || entry->stage != ENTRY_LIVE ||
+            entry->grants > 0 || (entry->persist && entry->is_found))
+            continue;
+        any = true;
+        if (is_awaited(entry))
+            continue;
+        entry->is_awaited = false;
+        let_go(registry, entry);
+    }
+    return any;
 }
 
 uint64_t registry_segments(const struct registry *registry)

@@ -72,7 +72,7 @@ struct registry;
 /* What the keeper is told, before the client is. Without functions nobody is:
  * at the end, when it is the keeper that decides what becomes of all. */
 struct registry_keeper {
-    void (*keep)(void *data, struct entry *entry);
+    int (*keep)(void *data, struct entry *entry); /* negative: not told */
     void (*forget)(void *data, const struct entry *entry);
     void *data;
 };
@@ -115,8 +115,9 @@ struct registry_new {
 int registry_add(struct registry *registry, const struct registry_new *new,
                  struct entry **entry);
 
-/* The entry has what it promised: it is kept, and can be opened and listed. */
-void registry_entry_ready(struct registry *registry, struct entry *entry);
+/* The entry has what it promised: it is kept, and can be opened and listed. 0,
+ * or REGISTRY_E_NOMEM when the keeper could not be told of it. */
+int registry_entry_ready(struct registry *registry, struct entry *entry);
 
 /* An entry of before, which is kept already, is there again. Its name and
  * memory wait for those who held it, until registry_end_grace. */
@@ -127,6 +128,10 @@ void registry_sort(struct registry *registry);
 
 /* Entries that nobody came back for lose their names, unless they persist. */
 void registry_end_grace(struct registry *registry);
+
+/* Lets go of those that nobody has any more, so that nobody can come back for
+ * them. Whether others are awaited still. */
+bool registry_ask_awaited(struct registry *registry);
 
 /* A holder of before is back, or comes late: its entry may be held only. The
  * entry is live again. */

@@ -134,6 +134,13 @@ struct pending *request_take(struct call *call, struct pending **list, int *r)
                             PEER_PENDING_MAX);
         return NULL;
     }
+    if (call->peer->pending_principals >= PEER_PRINCIPALS_MAX) {
+        *r = request_refuse(call, PROTOCOL_BUSY,
+                            "requests of this connection that wait have %u "
+                            "principals in their share lists already",
+                            call->peer->pending_principals);
+        return NULL;
+    }
     pending = pending_new(call->peer, call->request, list);
     *r = pending ? 0 : -1;
     call->taken = pending != NULL;

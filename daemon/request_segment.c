@@ -6,6 +6,7 @@
 #include "request.h"
 
 #include <string.h>
+#include <utlist.h>
 
 static int refuse_unknown(struct call *call)
 {
@@ -142,6 +143,31 @@ int request_release(struct call *call)
     return message_ok_write(peer_reply(call->peer), call->request->id);
 }
 
+static bool has_grant(const struct holder *holder, const struct entry *entry)
+{
+    const struct grant *grant;
+
+    DL_FOREACH (holder->grants, grant)
+        if (grant->entry == entry)
+            return true;
+    return false;
+}
+
+/* A limit that was lowered must not take the segment away from a client that
+ * had it before the broker died: one grant it gets back in any case. */
+static int charge_reclaimed(struct call *call, const struct entry *entry,
+                            struct quota_charge *charge,
+                            struct quota_refusal *refusal)
+{
+    struct quota_scope *scope = call->peer->caller->scope;
+    int r = quota_charge(scope, CONFIG_GRANTS, 1, charge, refusal);
+
+    if (r == 0 || !entry->is_awaited || has_grant(&call->peer->holder, entry))
+        return r;
+    quota_charge_again(scope, CONFIG_GRANTS, 1, charge);
+    return 0;
+}
+
 /* What a client that shows its handle gets back. */
 static int reclaim(struct call *call, struct entry *entry)
 {
@@ -154,8 +180,7 @@ static int reclaim(struct call *call, struct entry *entry)
     struct quota_charge charge;
     struct grant *grant;
 
-    if (quota_charge(call->peer->caller->scope, CONFIG_GRANTS, 1, &charge,
-                     &refusal) != 0)
+    if (charge_reclaimed(call, entry, &charge, &refusal) != 0)
         return request_refuse_quota(call, &refusal);
     if (registry_grant(registry, entry, &call->peer->holder, &charge, &grant) <
         0) {

@@ -127,10 +127,15 @@ static int wait_for_manager(void)
     r = tell("BARRIER=1", &ends[1], 1);
     close(ends[1]);
     wait.fd = ends[0];
+    /* A child's end, or a second signal, is no answer. */
     if (r == 0)
-        r = poll(&wait, 1, BARRIER_MS) == 1 ? 0 : -1;
+        do
+            r = poll(&wait, 1, BARRIER_MS);
+        while (r < 0 && errno == EINTR);
+    else
+        r = 0;
     close(ends[0]);
-    return r;
+    return r == 1 ? 0 : -1;
 }
 
 void service_clear_store(void)

@@ -81,6 +81,22 @@ static void note_ready(const struct arguments *arguments,
     text_deinit(&size);
 }
 
+/* Whether somebody takes connections, if only the keeper, who starts the next
+ * broker as soon as it can. */
+static bool is_service_there(const struct arguments *arguments)
+{
+    segb_connect_options options = {.struct_size = sizeof(options),
+                                    .socket = arguments->socket,
+                                    .timeout_ms = 100,
+                                    .reconnect_ms = -1};
+    segb_client *probe;
+    int r = segb_connect(&options, &probe);
+
+    if (r == 0)
+        segb_disconnect(probe);
+    return r != SEGB_E_NO_BROKER;
+}
+
 static int wait_for_end(segb_client *client, const struct arguments *arguments)
 {
     for (;;) {
@@ -92,8 +108,9 @@ static int wait_for_end(segb_client *client, const struct arguments *arguments)
             return report_failure(arguments, "%s", strerror(errno));
         r = segb_client_dispatch(client);
         /* The broker may have been lost: waits for the next one. */
-        if (r == 0)
-            r = segb_ping(client);
+        while (r == 0 && (r = segb_ping(client)) == SEGB_E_GONE &&
+               is_service_there(arguments))
+            r = 0;
         if (r != 0)
             return report_code(arguments, r);
     }

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -135,6 +136,79 @@ START_TEST(half_closed_client_has_ended)
     /* Though it is still there. */
     REQUIRE(TEST_UNTIL(5000, bystander_all_is_back()));
     raw_close(&half);
+}
+END_TEST
+
+/* ---- waiting ---- */
+
+/* Requests that wait for somebody's memory cost what the broker knows of them,
+ * whatever else is in their lines. */
+START_TEST(waiting_requests_are_bounded)
+{
+    enum { WAITING = 64, MORE = 6, VALUES = 4000 };
+    static char fat[2 * VALUES];
+    struct raw slow, bad;
+    int busy = 0;
+    SKIP_UNLESS(!suite_quick(), "memory is not the broker's alone");
+    for (int i = 0; i < VALUES; i++)
+        memcpy(fat + 2 * i, i < VALUES - 1 ? "0," : "0", 2);
+    raw_open(&slow, bystander_broker.socket);
+    raw_open(&bad, bystander_broker.socket);
+    int64_t before = test_process_memory(bystander_broker.serving);
+    raw_say(&slow, "{'id':1,'op':'create','name':'slow','size':%d}", 900 * MIB);
+    for (int i = 0; i < WAITING + MORE; i++)
+        raw_say(&bad, "{'id':%d,'op':'stat','name':'slow','x':[%s]}", i, fat);
+    for (int i = 0; i < MORE; i++) {
+        raw_reply(&bad);
+        busy += strcmp(raw_outcome(&bad), "busy") == 0;
+    }
+    int64_t after = test_process_memory(bystander_broker.serving);
+    REQUIRE_INT(busy, MORE);
+    REQUIRE(after - before < 4 * MIB);
+    for (int i = 0; i < WAITING; i++) {
+        raw_reply(&bad);
+        REQUIRE_STR(raw_outcome(&bad), "ok");
+    }
+    raw_reply(&slow);
+    close(raw_grant(&slow, NULL));
+    raw_close(&slow);
+    raw_close(&bad);
+}
+END_TEST
+
+START_TEST(waiting_share_lists_are_bounded)
+{
+    enum { PRINCIPALS = 64 };
+    static char list[PRINCIPALS * 16];
+    struct raw bad;
+    size_t size = 0;
+    for (int i = 0; i < PRINCIPALS; i++)
+        size += (size_t)snprintf(list + size, sizeof(list) - size,
+                                 "%s'user:root'", i ? "," : "");
+    raw_open(&bad, bystander_broker.socket);
+    char *lines = NULL;
+    size_t all = 0;
+    /* In one message, so that none is answered before all are read. */
+    FILE *out = open_memstream(&lines, &all);
+    for (int i = 0; i < 3; i++)
+        fprintf(out,
+                "{'id':%d,'op':'create','size':1,'share':{'read':[%s],"
+                "'write':[%s]}}\n",
+                i, list, list);
+    fclose(out);
+    for (char *at = lines; (at = strchr(at, '\'')) != NULL;)
+        *at = '"';
+    REQUIRE(raw_send(&bad, lines, all));
+    free(lines);
+    raw_reply(&bad);
+    REQUIRE_INT(bad.reply.id, 2);
+    REQUIRE_STR(raw_outcome(&bad), "busy");
+    for (int i = 0; i < 2; i++) {
+        raw_reply(&bad);
+        REQUIRE_STR(raw_outcome(&bad), "ok");
+        close(raw_grant(&bad, NULL));
+    }
+    raw_close(&bad);
 }
 END_TEST
 
@@ -410,6 +484,9 @@ static const char *const deaths[] = {
     "{\"id\":1,\"op\":\"create\",\"size\":67108864}\n",
     "{\"id\":1,\"op\":\"create\",\"name\":\"mine\",\"size\":4096}\n",
     "{\"id\":1,\"op\":\"open\",\"name\":\"mine\"}\n",
+    "{\"id\":1,\"op\":\"create\",\"size\":1,\"share\":{\"read\":[\"user:root\"]"
+    "}}\n",
+    "{\"id\":1,\"op\":\"reclaim\",\"segment\":1,\"handles\":{\"memory\":0}}\n",
     "{\"id\":1,\"op\":\"release\",\"grant\":1}\n",
     "{\"id\":1,\"op\":\"remove\",\"name\":\"mine\"}\n",
     "{\"id\":1,\"op\":\"stat\",\"name\":\"mine\"}\n",
@@ -485,6 +562,8 @@ static Suite *hostile_suite(void)
     tcase_add_test(tests, half_a_request_then_silence_disturbs_nobody);
     tcase_add_test(tests, request_byte_by_byte_is_served);
     tcase_add_test(tests, half_closed_client_has_ended);
+    tcase_add_test(tests, waiting_requests_are_bounded);
+    tcase_add_test(tests, waiting_share_lists_are_bounded);
     tcase_add_test(tests, client_at_its_descriptor_limit_loses_only_the_handle);
     tcase_add_test(tests, library_at_its_descriptor_limit_says_so);
     tcase_add_loop_test(

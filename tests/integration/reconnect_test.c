@@ -270,6 +270,30 @@ START_TEST(request_of_an_event_loop_waits_for_the_next_broker)
 }
 END_TEST
 
+START_TEST(request_of_an_event_loop_waits_only_so_long)
+{
+    segb_disconnect(client);
+    connect_with(300);
+    struct told told = {0};
+    struct told second = {0};
+    int fd = segb_client_fd(client);
+    test_broker_kill(&broker);
+    REQUIRE(test_await_readable(fd, SOON_MS));
+    REQUIRE_INT(segb_client_dispatch(client), 0);
+    REQUIRE_INT(segb_create_async(client, "a", PAGE, NULL, tell, &told), 0);
+    REQUIRE_INT(segb_create_async(client, "b", PAGE, NULL, tell, &second), 0);
+    run_loop(fd, &told);
+    run_loop(fd, &second);
+    REQUIRE_INT(told.status, SEGB_E_GONE);
+    REQUIRE_INT(second.status, SEGB_E_GONE);
+    /* They are not asked for by the next connection. */
+    test_broker_run(&broker);
+    REQUIRE(TEST_UNTIL(SOON_MS, segb_ping(client) == 0));
+    REQUIRE_INT(grants_of("a"), 0);
+    REQUIRE_INT(grants_of("b"), 0);
+}
+END_TEST
+
 /* ---- when everything is lost ---- */
 
 START_TEST(calls_wait_for_a_lost_broker_only_so_long)
@@ -336,6 +360,7 @@ static Suite *reconnect_suite(void)
     tcase_add_test(tests, threads_call_on_through_many_deaths);
     tcase_add_test(tests, event_loop_keeps_its_descriptor);
     tcase_add_test(tests, request_of_an_event_loop_waits_for_the_next_broker);
+    tcase_add_test(tests, request_of_an_event_loop_waits_only_so_long);
     tcase_add_test(tests, calls_wait_for_a_lost_broker_only_so_long);
     tcase_add_test(tests, client_that_shall_not_reconnect_does_not);
     tcase_add_test(tests, client_can_end_while_no_broker_is_there);

@@ -214,7 +214,7 @@ START_TEST(reclaimed_names_outlive_the_grace_and_others_do_not)
 {
     struct message_grant kept, lost, stays;
     int one = raw_create(&client, &kept, "'name':'kept','size':4096");
-    close(raw_create(&client, &lost, "'name':'lost','size':4096"));
+    int left = raw_create(&client, &lost, "'name':'lost','size':4096");
     close(raw_create(&client, &stays,
                      "'name':'stays','size':4096,'persist':true"));
     raw_release(&client, stays.grant);
@@ -223,6 +223,7 @@ START_TEST(reclaimed_names_outlive_the_grace_and_others_do_not)
     raw_reclaim(&client, kept.segment, "rw", one, &kept);
     expect_outcome("ok");
     REQUIRE(TEST_UNTIL(SOON_MS, !is_found("lost")));
+    close(left);
     REQUIRE(is_found("kept"));
     REQUIRE(is_found("stays"));
     REQUIRE(
@@ -232,6 +233,23 @@ START_TEST(reclaimed_names_outlive_the_grace_and_others_do_not)
     REQUIRE(!is_found("kept"));
     raw_ask(&client, "{'id':1,'op':'remove','name':'stays'}");
     REQUIRE_INT(raw_used(&client, "total", "bytes"), 0);
+}
+END_TEST
+
+/* Nobody can come back for it: it goes long before the end of the grace. */
+START_TEST(memory_that_nobody_has_any_more_is_freed)
+{
+    close(raw_create(&client, NULL, "'name':'gone','size':4096"));
+    int held = raw_create(&client, NULL, "'name':'held','size':4096");
+    test_kill(broker.serving);
+    raw_close(&client);
+    test_broker_await(&broker);
+    raw_open(&client, broker.socket);
+    REQUIRE(TEST_UNTIL(SOON_MS, !is_found("gone")));
+    REQUIRE(TEST_UNTIL(SOON_MS, raw_used(&client, "total", "bytes") == PAGE));
+    REQUIRE(is_found("held"));
+    close(held);
+    REQUIRE(TEST_UNTIL(SOON_MS, !is_found("held")));
 }
 END_TEST
 
@@ -417,6 +435,31 @@ START_TEST(lowered_limits_take_nothing_back)
 }
 END_TEST
 
+/* Each holder gets one grant back, whatever the limit is now. */
+START_TEST(lowered_limit_of_grants_takes_no_name)
+{
+    enum { SEGMENTS = 3 };
+    struct message_grant grants[SEGMENTS];
+    int handles[SEGMENTS];
+    for (int i = 0; i < SEGMENTS; i++)
+        handles[i] =
+            raw_create(&client, &grants[i], "'name':'n%d','size':4096", i);
+    test_broker_configure(&broker, "[broker]\ngrace = 60s\n"
+                                   "[default]\ngrants = 1\n");
+    crash();
+    for (int i = 0; i < SEGMENTS; i++) {
+        raw_reclaim(&client, grants[i].segment, "rw", handles[i], &grants[i]);
+        expect_outcome("ok");
+    }
+    raw_reclaim(&client, grants[1].segment, "rw", handles[1], &grants[1]);
+    expect_outcome("quota-exceeded");
+    raw_ask(&client, "{'id':1,'op':'open','name':'n0'}");
+    expect_outcome("quota-exceeded");
+    for (int i = 0; i < SEGMENTS; i++)
+        close(handles[i]);
+}
+END_TEST
+
 /* ---- the keeper ---- */
 
 /* The keeper's process as the broker sees it: its child by then. */
@@ -454,6 +497,25 @@ START_TEST(dead_keeper_is_replaced_and_keeps_everything)
     REQUIRE(TEST_UNTIL(SOON_MS, test_process_descriptors(broker.pid) < 0));
     REQUIRE_INT(test_folder_entries(broker.runtime), 0);
     raw_close(&client);
+    test_broker_forget(&broker);
+}
+END_TEST
+
+/* Some other program's manager is in the environment, and does nothing. */
+START_TEST(keeper_is_replaced_though_a_manager_seems_to_be_there)
+{
+    static const char *const environment[] = {
+        "NOTIFY_SOCKET=/nonexistent/notify", "FDSTORE=10", NULL};
+    struct test_broker_options options = {.config = config,
+                                          .environment = environment};
+    test_broker_start(&broker, &options);
+    test_pid serving = broker.serving;
+    test_kill(broker.pid);
+    test_join(broker.pid);
+    REQUIRE(TEST_UNTIL(4 * SOON_MS, has_new_keeper()));
+    broker.pid = test_child_of(serving);
+    test_terminate(broker.pid);
+    REQUIRE(TEST_UNTIL(SOON_MS, test_process_descriptors(broker.pid) < 0));
     test_broker_forget(&broker);
 }
 END_TEST
@@ -525,6 +587,8 @@ static Suite *recovery_suite(void)
                    bad_configuration_delays_the_next_broker_and_loses_nothing);
     tcase_add_test(tests, restart_with_a_bad_configuration_is_refused);
     tcase_add_test(tests, lowered_limits_take_nothing_back);
+    tcase_add_test(tests, lowered_limit_of_grants_takes_no_name);
+    tcase_add_test(tests, memory_that_nobody_has_any_more_is_freed);
     tcase_add_test(tests, restart_replaces_both_and_keeps_everything);
 
     tests = suite_case(suite, "grace", 60);
@@ -534,6 +598,8 @@ static Suite *recovery_suite(void)
 
     tests = suite_case(suite, "keeper", 60);
     tcase_add_test(tests, broker_that_hangs_is_killed);
+    tcase_add_test(tests,
+                   keeper_is_replaced_though_a_manager_seems_to_be_there);
     tests = suite_case(suite, "successor", 60);
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, dead_keeper_is_replaced_and_keeps_everything);

@@ -152,6 +152,95 @@ START_TEST(damaged_pack_gives_what_is_there)
 }
 END_TEST
 
+/* Its segment alone is lost: no other one gets its handles. */
+START_TEST(damaged_record_costs_nobody_else)
+{
+    static const char damage[] = "{\"recorX";
+    struct estate_pack pack;
+    char text[4096];
+    const char *at;
+
+    keep(1, 1);
+    keep(2, 2);
+    keep(3, 1);
+    ck_assert_int_eq(estate_pack(&estate, &pack), 0);
+    ck_assert_int_gt(pread((int)pack.records, text, sizeof(text) - 1, 0), 0);
+    at = strstr(text, "\"segment\":2,");
+    ck_assert_ptr_nonnull(at);
+    while (*at != '{')
+        at--;
+    ck_assert_int_gt(
+        pwrite((int)pack.records, damage, sizeof(damage) - 1, at - text), 0);
+    estate_deinit(&estate);
+    estate_init(&estate);
+    estate_unpack(&estate, &pack);
+    ck_assert_uint_eq(estate_count(&estate), 2);
+    expect_kept(1, 1);
+    expect_kept(3, 1);
+}
+END_TEST
+
+START_TEST(can_be_unpacked_again_by_who_still_has_the_pack)
+{
+    struct estate_pack pack, again;
+
+    keep(1, 1);
+    keep(2, 2);
+    ck_assert_int_eq(estate_pack(&estate, &pack), 0);
+    again =
+        (struct estate_pack){dup((int)pack.records),
+                             {dup((int)pack.ends[0]), dup((int)pack.ends[1])}};
+    for (int i = 0; i < 2; i++) {
+        estate_deinit(&estate);
+        estate_init(&estate);
+        estate_unpack(&estate, i == 0 ? &pack : &again);
+        ck_assert_uint_eq(estate_count(&estate), 2);
+        expect_kept(1, 1);
+        expect_kept(2, 2);
+    }
+}
+END_TEST
+
+/* Messages that are under way to one end; their handles are closed. */
+static unsigned drain(frame_handle end)
+{
+    unsigned count = 0;
+    char byte;
+
+    while (recv((int)end, &byte, 1, MSG_DONTWAIT) == 1)
+        count++;
+    return count;
+}
+
+/* More than one socket's buffer holds by default. */
+START_TEST(a_hundred_thousand_handles_fit)
+{
+    enum { SEGMENTS = 100000 };
+    struct estate_pack pack;
+    int memory = make_memory(1);
+
+    if (geteuid() != 0) {
+        printf("skipped: a_hundred_thousand_handles_fit: root alone may have "
+               "so many under way\n");
+        close(memory);
+        return;
+    }
+    estate.is_lent = true;
+    for (unsigned i = 1; i <= SEGMENTS; i++) {
+        struct estate_new new = {
+            .id = i, .line = "{}", .size = 2, .count = 1, .handles = {memory}};
+
+        ck_assert_int_eq(estate_keep(&estate, &new), 0);
+    }
+    ck_assert_int_eq(estate_pack(&estate, &pack), 0);
+    ck_assert_uint_eq(drain(pack.ends[0]) + drain(pack.ends[1]),
+                      (SEGMENTS + PROTOCOL_HANDLES_MAX - 1) /
+                          PROTOCOL_HANDLES_MAX);
+    estate_pack_close(&pack);
+    close(memory);
+}
+END_TEST
+
 static struct estate received;
 static bool is_ready;
 
@@ -198,11 +287,15 @@ int main(void)
     Suite *suite = suite_create("estate");
     TCase *tests = tcase_create("estate");
 
+    tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, keeps_replaces_and_forgets);
     tcase_add_loop_test(tests, comes_out_of_its_pack_as_it_went_in, 0, 2);
     tcase_add_test(tests, empty_estate_keeps_its_next_id);
     tcase_add_test(tests, damaged_pack_gives_what_is_there);
+    tcase_add_test(tests, damaged_record_costs_nobody_else);
+    tcase_add_test(tests, can_be_unpacked_again_by_who_still_has_the_pack);
+    tcase_add_test(tests, a_hundred_thousand_handles_fit);
     tcase_add_test(tests, goes_over_a_link_whole);
     suite_add_tcase(suite, tests);
     return suite_main(suite);
