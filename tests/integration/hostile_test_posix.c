@@ -150,8 +150,8 @@ START_TEST(waiting_requests_are_bounded)
     struct raw slow, bad;
     int busy = 0;
     SKIP_UNLESS(!suite_quick(), "memory is not the broker's alone");
-    for (int i = 0; i < VALUES; i++)
-        memcpy(fat + 2 * i, i < VALUES - 1 ? "0," : "0", 2);
+    for (int i = 0; i < 2 * VALUES - 1; i++)
+        fat[i] = i % 2 ? ',' : '0';
     raw_open(&slow, bystander_broker.socket);
     raw_open(&bad, bystander_broker.socket);
     int64_t before = test_process_memory(bystander_broker.serving);
@@ -478,14 +478,17 @@ static void death_body(void *data)
         pause();
 }
 
+/* Its names are looked up by a worker. */
+static const char shared_create[] = "{\"id\":1,\"op\":\"create\",\"size\":1,"
+                                    "\"share\":{\"read\":[\"user:root\"]}}\n";
+
 static const char *const deaths[] = {
     "{\"id\":1,\"op\":\"hello\",\"version\":1}\n",
     "{\"id\":1,\"op\":\"create\",\"name\":\"new\",\"size\":4096}\n",
     "{\"id\":1,\"op\":\"create\",\"size\":67108864}\n",
     "{\"id\":1,\"op\":\"create\",\"name\":\"mine\",\"size\":4096}\n",
     "{\"id\":1,\"op\":\"open\",\"name\":\"mine\"}\n",
-    "{\"id\":1,\"op\":\"create\",\"size\":1,\"share\":{\"read\":[\"user:root\"]"
-    "}}\n",
+    shared_create,
     "{\"id\":1,\"op\":\"reclaim\",\"segment\":1,\"handles\":{\"memory\":0}}\n",
     "{\"id\":1,\"op\":\"release\",\"grant\":1}\n",
     "{\"id\":1,\"op\":\"remove\",\"name\":\"mine\"}\n",

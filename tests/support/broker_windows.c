@@ -29,8 +29,8 @@ void test_broker_tell_end(struct test_broker *broker)
 {
     struct raw raw;
     raw_connect(&raw, broker->socket);
-    REQUIRE(TEST_UNTIL(
-        END_MS, is_accepted(&raw, "{'id':0,'op':'hello','version':1}")));
+    REQUIRE(TEST_UNTIL(END_MS,
+                       is_accepted(&raw, "{'id':0,'op':'hello','version':1}")));
     REQUIRE(TEST_UNTIL(END_MS, is_accepted(&raw, "{'id':1,'op':'shutdown'}")));
     REQUIRE(raw_ends(&raw, END_MS));
     raw_close(&raw);
