@@ -169,6 +169,8 @@ END_TEST
 /* Nobody can come back for it: it goes long before the end of the grace. */
 START_TEST(memory_that_nobody_has_any_more_is_freed)
 {
+    SKIP_UNLESS(raw_has_feature(recovery_broker.socket, "exact-lifetime"),
+                "the broker does not list exact-lifetime");
     test_close(raw_create(&recovery_client, NULL, "'name':'gone','size':4096"));
     int held = raw_create(&recovery_client, NULL, "'name':'held','size':4096");
     test_kill(recovery_broker.serving);
