@@ -8,6 +8,7 @@
 #include "tests/support/suite.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MIB = 1 << 20 };
@@ -145,11 +146,12 @@ enum { DEATHS = sizeof(deaths) / sizeof(deaths[0]) };
  * the answer or not, and waits to be killed. */
 static void die(const char *argument)
 {
-    char socket[TEST_PATH_MAX];
-    unsigned request, bytes, reads;
+    char *rest;
+    unsigned long request = strtoul(argument, &rest, 10);
+    unsigned long bytes = strtoul(rest, &rest, 10);
+    bool reads = strtoul(rest, &rest, 10);
+    const char *socket = rest + 1;
     struct raw raw;
-    REQUIRE(sscanf(argument, "%u %u %u %511[^\n]", &request, &bytes, &reads,
-                   socket) == 4);
     raw_open(&raw, socket);
     test_close(raw_create(&raw, NULL,
                           "'name':'mine','size':65536,'if_exists':'open'"));
