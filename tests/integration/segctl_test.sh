@@ -262,9 +262,10 @@ create_holds_until_interrupted() {
 }
 
 create_ends_at_ctrl_c() {
+    rm -f "$folder/holder.err"
     env --default-signal=INT "$segctl" create frames 1 \
         2>"$folder/holder.err" &
-    await 20 grep -q ready "$folder/holder.err" || fail 'not ready'
+    await 20 grep -qs ready "$folder/holder.err" || fail 'not ready'
     ends $! 0 INT
 }
 

@@ -12,12 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLIENTS = 8, ROUNDS = 100, HELD_MAX = 16, SIZE = 8192, BACK_MS = 20000 };
+enum { CLIENTS = 8, ROUNDS = 100, HELD_MAX = 16, SIZE = 8192, BACK_MS = 60000 };
 
 static const char config[] = "[broker]\n"
                              "grace = 20s\n"
                              "[default]\n"
                              "connections = unlimited\n"
+                             "segments = unlimited\n"
+                             "grants = unlimited\n"
                              "bytes = 1GiB\n";
 
 /* ---- a client ---- */
@@ -175,26 +177,28 @@ static void start_client(int index)
     role_await(clients[index], outputs[index], "works");
 }
 
-static void fail_with_output(int index, int round)
+static void fail_with_output(int index, int round, int status)
 {
     static char text[16384];
     test_read(outputs[index], text, sizeof(text));
-    FAIL("round %d: client %d found something wrong: %s", round, index, text);
+    FAIL("round %d: client %d ended with %d: %s", round, index, status, text);
 }
 
 static void expect_clients_work(int round)
 {
     for (int i = 0; i < CLIENTS; i++)
         if (!test_runs(clients[i]))
-            fail_with_output(i, round);
+            fail_with_output(i, round, test_join(clients[i]));
 }
 
 static void end_clients(void)
 {
     test_write(stop_file, "");
-    for (int i = 0; i < CLIENTS; i++)
-        if (test_join(clients[i]) != 0)
-            fail_with_output(i, ROUNDS);
+    for (int i = 0; i < CLIENTS; i++) {
+        int status = test_join(clients[i]);
+        if (status != 0)
+            fail_with_output(i, ROUNDS, status);
+    }
 }
 
 static void expect_nothing_left(void)
