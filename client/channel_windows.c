@@ -1,8 +1,9 @@
 /*
  * A pipe with a read always under way, so that its end is seen, and one write
- * at most. Windows cancels what a thread has begun when that ends: another one
- * begins it again. Handles are duplicated into this process by the broker; a
- * reply tells their values.
+ * at most. What the broker said before it went can still be read when nothing
+ * can be written any more. Windows cancels what a thread has begun when that
+ * ends: another one begins it again. Handles are duplicated into this process
+ * by the broker; a reply tells their values.
  */
 #include "channel_windows.h"
 
@@ -38,8 +39,9 @@ struct pipe_channel {
     OVERLAPPED write;
     bool reads;  /* a read is under way, or done and not taken */
     bool writes; /* the same of a write */
-    bool ended;
-    HANDLE end; /* event: set with `ended` */
+    bool mute;   /* nothing can be written any more */
+    bool ended;  /* nothing can be read any more */
+    HANDLE end;  /* event: set with `ended` */
     HANDLE notify;
     PTP_WAIT wait; /* on the read's event, for `notify` */
     char *output;
@@ -94,7 +96,7 @@ static void begin_write(struct pipe_channel *p)
         return;
     SetEvent(p->write.hEvent);
     forget_output(p);
-    end(p);
+    p->mute = true;
 }
 
 /* Takes what a write that has ended left. */
@@ -107,11 +109,11 @@ static void settle_write(struct pipe_channel *p)
     if (GetOverlappedResult(p->pipe, &p->write, &size, FALSE)) {
         forget_output(p);
     } else if (GetLastError() == ERROR_OPERATION_ABORTED && size == 0 &&
-               !p->ended) {
+               !p->mute) {
         begin_write(p);
     } else {
         forget_output(p);
-        end(p);
+        p->mute = true;
     }
 }
 
@@ -425,7 +427,7 @@ int channel_send(channel c, const char *bytes, size_t size, size_t *sent)
 
     EnterCriticalSection(&p->lock);
     settle_write(p);
-    if (p->ended)
+    if (p->ended || p->mute)
         r = CHANNEL_E_GONE;
     else if (p->writes || !(p->output = malloc(size)))
         r = CHANNEL_AGAIN;
@@ -472,8 +474,7 @@ int channel_receive(channel c, struct channel_input *input)
             end(p);
         }
     }
-    /* What the broker said before it hung up can still be read. */
-    if (r != 0 && p->ended && !p->reads)
+    if (r != 0 && p->ended)
         r = CHANNEL_E_GONE;
     LeaveCriticalSection(&p->lock);
     return r;
@@ -518,7 +519,7 @@ int channel_wait(channel c, bool writing, uint64_t deadline)
     settle_write(p);
     if (p->ended || (p->reads && HasOverlappedIoCompleted(&p->read)))
         ready |= CHANNEL_READABLE;
-    if (writing && (p->ended || !p->writes))
+    if (writing && (p->ended || p->mute || !p->writes))
         ready |= CHANNEL_WRITABLE;
     LeaveCriticalSection(&p->lock);
     return ready;

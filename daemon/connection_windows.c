@@ -7,7 +7,9 @@
  *
  * A broker may die between putting a handle into the keeper and naming it. So
  * Windows writes such a handle's value into memory that both processes have,
- * with the very call that makes it, and who is left closes it.
+ * with the very call that makes it, and who is left closes it. A handle put
+ * into a client is noted there too until its line is written: the next broker
+ * closes it when that client is back.
  */
 #include "connection_windows.h"
 
@@ -19,17 +21,34 @@
 #include <string.h>
 #include <utlist.h>
 
-enum { INPUT_SIZE = 4096, NOTES_MAX = 2 };
+enum { INPUT_SIZE = 4096, NOTES_MAX = 2, DEBTS_MAX = 256 };
+
+/* A handle in a client that it was not told of yet. */
+struct debt {
+    DWORD client;   /* 0: none */
+    FILETIME began; /* the client, since numbers are used again */
+    HANDLE handle;
+    BOOL is_left; /* by a broker that died */
+};
 
 /* What each of two processes has put into the other and not named yet. */
 struct notes {
     HANDLE put[2][NOTES_MAX]; /* by the one that was started, by its starter */
+    struct debt debts[DEBTS_MAX];
+};
+
+/* A handle in the other process whose line is not written yet. */
+struct attached {
+    HANDLE handle;
+    struct debt *debt; /* NULL: it is not noted */
 };
 
 struct connection {
     HANDLE pipe;
     HANDLE process; /* at the other end */
     bool is_client;
+    DWORD client; /* the client's process, and when it began: */
+    FILETIME began;
     struct notes *notes;         /* NULL: a client's */
     bool is_starter;             /* of the other process */
     uint64_t claimed[NOTES_MAX]; /* the last that were */
@@ -50,8 +69,8 @@ struct connection {
     volatile LONG gone_posted;
     size_t have; /* bytes of input, from `taken` on */
     size_t taken;
-    char *output;       /* being written */
-    uint64_t *attached; /* handles whose line is not written yet, in order */
+    char *output;              /* being written */
+    struct attached *attached; /* in the order of their lines */
     size_t attached_count;
     size_t writing_count; /* those of them that are being written */
     /* While it is silent: */
@@ -64,6 +83,43 @@ static struct {
     struct connection *list; /* the one that is silent longest first */
     unsigned count;
 } silent;
+
+/* ---- debts ---- */
+
+/* Those of the last link that was closed, for the next one's memory. */
+static struct debt last_debts[DEBTS_MAX];
+static struct debt *debts = last_debts;
+
+/* From now on debts are in this memory, those of before among them. */
+static void move_debts(struct notes *notes, bool is_starter)
+{
+    if (is_starter)
+        memcpy(notes->debts, debts, sizeof(notes->debts));
+    debts = notes->debts;
+    for (int i = 0; !is_starter && i < DEBTS_MAX; i++)
+        debts[i].is_left = TRUE;
+}
+
+static void leave_debts(const struct notes *notes)
+{
+    if (debts != notes->debts)
+        return;
+    memcpy(last_debts, debts, sizeof(last_debts));
+    debts = last_debts;
+}
+
+/* A free one for the client; NULL when there is none. */
+static struct debt *new_debt(const struct connection *c)
+{
+    for (int i = 0; i < DEBTS_MAX; i++) {
+        /* Clients that did not come back have most likely ended. */
+        if (debts[i].client != 0 && (i < DEBTS_MAX / 2 || !debts[i].is_left))
+            continue;
+        debts[i] = (struct debt){.client = c->client, .began = c->began};
+        return &debts[i];
+    }
+    return NULL;
+}
 
 /* ---- the end ---- */
 
@@ -80,12 +136,25 @@ static void free_when_idle(struct connection *c)
     free(c);
 }
 
+static void close_theirs(const struct connection *c, HANDLE handle)
+{
+    DuplicateHandle(c->process, handle, NULL, NULL, 0, FALSE,
+                    DUPLICATE_CLOSE_SOURCE);
+}
+
+static void forget_debt(struct debt *debt)
+{
+    if (debt)
+        *debt = (struct debt){0};
+}
+
 /* What the client was never told of would stay open in it. */
 static void take_back(struct connection *c)
 {
-    for (size_t i = 0; i < c->attached_count; i++)
-        DuplicateHandle(c->process, (HANDLE)(uintptr_t)c->attached[i], NULL,
-                        NULL, 0, FALSE, DUPLICATE_CLOSE_SOURCE);
+    for (size_t i = 0; i < c->attached_count; i++) {
+        close_theirs(c, c->attached[i].handle);
+        forget_debt(c->attached[i].debt);
+    }
     c->attached_count = c->writing_count = 0;
 }
 
@@ -156,6 +225,7 @@ struct connection *connection_close(struct connection *connection,
         CloseHandle(c->process);
     if (c->notes) {
         close_noted(c);
+        leave_debts(c->notes);
         UnmapViewOfFile(c->notes);
         c->notes = NULL;
     }
@@ -207,6 +277,26 @@ static void end_silence(struct connection *c)
     silent.count--;
 }
 
+/* Closes what a broker that died had put into this client, and not told. */
+static void pay_debts(struct connection *c)
+{
+    FILETIME ended, kernel, user;
+
+    c->client = GetProcessId(c->process);
+    if (!GetProcessTimes(c->process, &c->began, &ended, &kernel, &user))
+        return;
+    for (int i = 0; i < DEBTS_MAX; i++) {
+        struct debt *debt = &debts[i];
+
+        if (debt->client != c->client || !debt->is_left ||
+            CompareFileTime(&debt->began, &c->began) != 0)
+            continue;
+        if (debt->handle)
+            close_theirs(c, debt->handle);
+        forget_debt(debt);
+    }
+}
+
 /* It has said something, or has gone. */
 static void greet(struct connection *c)
 {
@@ -215,7 +305,9 @@ static void greet(struct connection *c)
     end_silence(c);
     c->greeted = NULL;
     c->process = c->failed ? NULL : pipe_client_process(c->pipe);
-    if (!c->process)
+    if (c->process)
+        pay_debts(c);
+    else
         c = connection_close(c, NULL, NULL);
     if (c)
         greeted(c->data, c);
@@ -384,7 +476,10 @@ struct connection *connection_join(frame_handle handle,
     c->notes =
         MapViewOfFile((HANDLE)other->notes, FILE_MAP_READ | FILE_MAP_WRITE, 0,
                       0, sizeof(*c->notes));
-    return c->notes ? c : connection_close(c, NULL, NULL);
+    if (!c->notes)
+        return connection_close(c, NULL, NULL);
+    move_debts(c->notes, c->is_starter);
+    return c;
 }
 
 void connection_greet(HANDLE pipe,
@@ -457,6 +552,11 @@ int connection_send(struct connection *connection, const char *bytes,
     if (!c->output)
         return CONNECTION_E_AGAIN;
     memcpy(c->output, bytes, size);
+    /* First: to close what the client was told of would be worse. */
+    for (unsigned i = 0; c->is_client && i < count; i++) {
+        forget_debt(c->attached[i].debt);
+        c->attached[i].debt = NULL;
+    }
     io_begin(&c->write);
     if (io_began(&c->write, WriteFile(c->pipe, c->output, (DWORD)size, NULL,
                                       &c->write.overlapped)) < 0) {
@@ -526,35 +626,60 @@ int connection_claim(struct connection *connection, struct frame_reader *reader,
     return 0;
 }
 
-static int remember(struct connection *c, HANDLE attached)
+static int remember(struct connection *c, const struct attached *attached)
 {
-    uint64_t *more =
+    struct attached *more =
         realloc(c->attached, (c->attached_count + 1) * sizeof(*more));
 
     if (!more)
         return -1;
     c->attached = more;
-    c->attached[c->attached_count++] = (uint64_t)(uintptr_t)attached;
+    c->attached[c->attached_count++] = *attached;
     return 0;
+}
+
+/* Windows writes the handle's value to `copy` as it makes it. */
+static bool put(const struct connection *c, frame_handle handle, HANDLE *copy)
+{
+    return DuplicateHandle(GetCurrentProcess(), (HANDLE)handle, c->process,
+                           copy, 0, FALSE, DUPLICATE_SAME_ACCESS);
+}
+
+static int attach_to_client(struct connection *c, frame_handle handle,
+                            HANDLE *copy)
+{
+    struct attached attached = {.debt = new_debt(c)};
+    HANDLE *noted = attached.debt ? &attached.debt->handle : &attached.handle;
+
+    if (!put(c, handle, noted)) {
+        forget_debt(attached.debt);
+        return -1;
+    }
+    attached.handle = *noted;
+    *copy = attached.handle;
+    if (remember(c, &attached) == 0)
+        return 0;
+    close_theirs(c, attached.handle);
+    forget_debt(attached.debt);
+    return -1;
 }
 
 int connection_attach(struct connection *connection, frame_handle handle,
                       unsigned index, struct message_handle *named)
 {
     struct connection *c = connection;
-    HANDLE own;
-    HANDLE *copy = c->notes ? &c->notes->put[c->is_starter][index] : &own;
+    HANDLE copy;
 
-    if (!DuplicateHandle(GetCurrentProcess(), (HANDLE)handle, c->process, copy,
-                         0, FALSE, DUPLICATE_SAME_ACCESS))
-        return -1;
-    if (c->is_client && remember(c, *copy) < 0) {
-        DuplicateHandle(c->process, *copy, NULL, NULL, 0, FALSE,
-                        DUPLICATE_CLOSE_SOURCE);
-        return -1;
+    if (c->is_client) {
+        if (attach_to_client(c, handle, &copy) < 0)
+            return -1;
+    } else {
+        if (!put(c, handle, &c->notes->put[c->is_starter][index]))
+            return -1;
+        copy = c->notes->put[c->is_starter][index];
     }
     *named = (struct message_handle){MESSAGE_HANDLE_VALUE,
-                                     (uint64_t)(uintptr_t)*copy};
+                                     (uint64_t)(uintptr_t)copy};
     return 0;
 }
 
