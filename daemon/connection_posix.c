@@ -1,5 +1,6 @@
 #include "connection.h"
 
+#include "closer_posix.h"
 #include "handle.h"
 #include "handoff_posix.h"
 
@@ -78,7 +79,7 @@ void connection_watch(struct connection *connection, unsigned event)
 static void finish_closing(struct connection *connection)
 {
     /* Not before: libuv must not meet the number again while it polls it. */
-    handle_close(connection->fd);
+    closer_take_socket(connection->fd);
     if (connection->closed)
         connection->closed(connection->poll.data);
     free(connection);

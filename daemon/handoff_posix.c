@@ -1,11 +1,16 @@
 #include "handoff_posix.h"
 
+#include "closer_posix.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 union control {
@@ -13,16 +18,45 @@ union control {
     char bytes[CMSG_SPACE(PROTOCOL_HANDLES_MAX * sizeof(int))];
 };
 
-static bool is_file(int fd)
+/* The file systems that segments' memory is in; 0: not looked at yet. */
+static dev_t memory_devices[2];
+
+static void look_at_memory(void)
 {
     struct stat status;
+    int fd = memfd_create("segbroker-device", MFD_CLOEXEC);
 
-    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    if (fd >= 0 && fstat(fd, &status) == 0)
+        memory_devices[0] = status.st_dev;
+    if (fd >= 0)
+        close(fd);
+    memory_devices[1] = memory_devices[0];
+    if (stat("/dev/shm", &status) == 0)
+        memory_devices[1] = status.st_dev;
+}
+
+/* Whether it is memory such as segments are made of. Any other file may be
+ * served by a stranger, who must not be asked for anything. */
+static bool is_memory(int fd)
+{
+    struct statx status;
+    dev_t device;
+
+    if (memory_devices[0] == 0)
+        look_at_memory();
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &status) <
+            0 ||
+        !S_ISREG(status.stx_mode))
+        return false;
+    device = makedev(status.stx_dev_major, status.stx_dev_minor);
+    return device == memory_devices[0] || device == memory_devices[1];
 }
 
 static void take_handles(struct msghdr *header,
                          struct connection_handles *taken)
 {
+    int strange[PROTOCOL_HANDLES_MAX];
+    unsigned strange_count = 0;
     struct cmsghdr *c;
     int fd;
 
@@ -33,28 +67,28 @@ static void take_handles(struct msghdr *header,
             continue;
         for (size_t at = 0; at + sizeof(fd) <= size; at += sizeof(fd)) {
             memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
-            /* Padding may have room for one more than was asked for. */
-            if (taken->count < taken->capacity && (taken->any || is_file(fd)))
+            if (taken->count < taken->capacity && (taken->any || is_memory(fd)))
                 taken->handles[taken->count++] = fd;
             else
-                close(fd);
+                strange[strange_count++] = fd;
         }
     }
+    if (strange_count == 0)
+        return;
+    taken->truncated = true;
+    closer_take(strange, strange_count);
 }
 
 int handoff_receive(int socket, char *bytes, size_t capacity, size_t *size,
                     struct connection_handles *handles)
 {
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(CONNECTION_RECEIVE_MAX * sizeof(int))];
-    } control;
+    union control control;
     struct iovec data = {.iov_base = bytes, .iov_len = capacity};
+    /* Room for all that can come: the kernel would close the rest here. */
     struct msghdr header = {.msg_iov = &data,
                             .msg_iovlen = 1,
                             .msg_control = control.bytes,
-                            .msg_controllen =
-                                CMSG_LEN(handles->capacity * sizeof(int))};
+                            .msg_controllen = sizeof(control.bytes)};
     ssize_t n;
 
     handles->count = 0;

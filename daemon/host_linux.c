@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -245,9 +246,14 @@ bool host_stderr_is_journal(void)
 
 void host_write_stderr(const char *bytes, size_t size)
 {
-    /* A log that cannot be written is nothing to die of. */
-    ssize_t written = write(STDERR_FILENO, bytes, size);
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+    ssize_t written;
 
+    /* A log that cannot be written, or that nobody reads, is nothing to die
+     * of. */
+    if (poll(&ready, 1, 0) != 1)
+        return;
+    written = write(STDERR_FILENO, bytes, size);
     (void)written;
 }
 

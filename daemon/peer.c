@@ -12,7 +12,12 @@
 #include <time.h>
 #include <utlist.h>
 
-enum { RETRY_MS = 2, SETTLE_MS = 100 };
+enum {
+    RETRY_MS = 2,
+    SETTLE_MS = 100,
+    TURN_NS = 500000,  /* of one peer */
+    TURNS_NS = 5000000 /* of all that wait for another one, at a time */
+};
 
 static struct output_target target_of(struct peer *peer)
 {
@@ -42,8 +47,17 @@ static void on_closed(void *data)
 }
 
 /* Gives up everything but the connection itself. */
+static void leave_turns(struct peer *peer)
+{
+    if (!peer->has_more)
+        return;
+    peer->has_more = false;
+    peer->broker->peers.more--;
+}
+
 static void let_go(struct peer *peer)
 {
+    leave_turns(peer);
     pending_forget_all(peer);
     registry_release_all(&peer->broker->registry, &peer->holder);
     frame_reader_deinit(&peer->reader);
@@ -67,6 +81,8 @@ void peer_close(struct peer *peer)
     quota_undo(&peer->connection_charge);
     peer->caller = callers_unref(&broker->callers, peer->caller);
     free(peer->name);
+    if (broker->peers.turn == peer)
+        broker->peers.turn = peer->next;
     DL_DELETE(broker->peers.list, peer);
     broker->peers.count--;
     log_debug("client %llu: gone", (unsigned long long)peer->id);
@@ -136,6 +152,7 @@ static void settle_all(struct broker *broker)
 }
 
 static void on_retry(uv_timer_t *timer);
+static void on_turn(uv_idle_t *turns);
 
 static void needs_retry(struct broker *broker)
 {
@@ -147,7 +164,9 @@ static void needs_retry(struct broker *broker)
 
 static void update_poll(struct peer *peer)
 {
-    if (!peer->output.queue)
+    if (peer->has_more)
+        connection_watch(peer->connection, 0);
+    else if (!peer->output.queue)
         connection_watch(peer->connection, CONNECTION_READABLE);
     else if (peer->held_back)
         connection_watch(peer->connection, 0);
@@ -208,9 +227,14 @@ static void refuse_handles(struct peer *peer)
     peer_finish(peer);
 }
 
-/* Serves lines until none is left or the output stops moving. FRAME_LINE when
- * it is the output. */
-static int serve_some(struct peer *peer)
+static bool is_over(uint64_t began, uint64_t nanoseconds)
+{
+    return uv_hrtime() - began >= nanoseconds;
+}
+
+/* Serves lines until none is left, the output stops moving, or the turn is
+ * over. FRAME_LINE when there may be more. */
+static int serve_some(struct peer *peer, uint64_t began)
 {
     struct output_batch *batch = &peer->broker->peers.batch;
     const char *line;
@@ -224,18 +248,32 @@ static int serve_some(struct peer *peer)
         request_serve(peer, line, size);
         if (is_served(peer) && output_batch_is_full(batch))
             flush_output(peer);
+        if (is_over(began, TURN_NS))
+            break;
     }
     return r;
+}
+
+/* The peer's lines wait until others have had their turn. */
+static void wait_for_turn(struct peer *peer)
+{
+    struct peers *peers = &peer->broker->peers;
+
+    peer->has_more = true;
+    peers->more++;
+    update_poll(peer);
+    uv_idle_start(&peers->turns, on_turn);
 }
 
 /* Serves the lines that are here. The output may begin to move again while it
  * is flushed: nobody else would come back for the lines that are left then. */
 static void serve_lines(struct peer *peer)
 {
+    uint64_t began = uv_hrtime();
     int r;
 
     do {
-        r = serve_some(peer);
+        r = serve_some(peer, began);
         if (!is_served(peer))
             return;
         if (r == FRAME_E_NOMEM || frame_reader_keep(&peer->reader) < 0) {
@@ -247,7 +285,51 @@ static void serve_lines(struct peer *peer)
             return;
         }
         flush_output(peer);
-    } while (r == FRAME_LINE && is_served(peer) && !peer->output.queue);
+        if (!is_served(peer) || peer->output.queue)
+            return;
+    } while (r == FRAME_LINE && !is_over(began, TURN_NS));
+    if (r == FRAME_LINE)
+        wait_for_turn(peer);
+}
+
+/* Handles that no line took. */
+static void drop_unclaimed(struct peer *peer)
+{
+    if (!is_served(peer) || peer->has_more)
+        return;
+    frame_reader_drop_unclaimed(&peer->reader);
+    /* One may wait for the rest of its line. */
+    if (peer->reader.waiting_count > 1 && !peer->output.queue)
+        refuse_handles(peer);
+}
+
+/* The peer whose turn it is. */
+static struct peer *next_in_turn(struct peers *peers)
+{
+    struct peer *peer = peers->turn ? peers->turn : peers->list;
+
+    while (!peer->has_more)
+        peer = peer->next ? peer->next : peers->list;
+    peers->turn = peer->next;
+    return peer;
+}
+
+static void on_turn(uv_idle_t *turns)
+{
+    struct peers *peers = &((struct broker *)turns->data)->peers;
+    uint64_t began = uv_hrtime();
+    struct peer *peer;
+
+    while (peers->more > 0 && !is_over(began, TURNS_NS)) {
+        peer = next_in_turn(peers);
+        leave_turns(peer);
+        serve_lines(peer);
+        drop_unclaimed(peer);
+        if (is_served(peer) && !peer->has_more)
+            update_poll(peer);
+    }
+    if (peers->more == 0)
+        uv_idle_stop(turns);
 }
 
 static void receive(struct peer *peer)
@@ -271,12 +353,7 @@ static void receive(struct peer *peer)
     }
     frame_reader_feed(&peer->reader, peers->input, size);
     serve_lines(peer);
-    if (!is_served(peer))
-        return;
-    frame_reader_drop_unclaimed(&peer->reader);
-    /* One may wait for the rest of its line. */
-    if (peer->reader.waiting_count > 1 && !peer->output.queue)
-        refuse_handles(peer);
+    drop_unclaimed(peer);
 }
 
 void peer_flush(struct peer *peer)
@@ -457,7 +534,8 @@ int peers_init(struct broker *broker)
 
     peers->pool = output_pool(host_descriptor_limit());
     output_batch_init(&peers->batch, &peers->pool);
-    peers->retry.data = broker;
+    peers->retry.data = peers->turns.data = broker;
+    uv_idle_init(&broker->loop, &peers->turns);
     return uv_timer_init(&broker->loop, &peers->retry);
 }
 
@@ -468,6 +546,7 @@ void peers_close(struct broker *broker)
     DL_FOREACH_SAFE(broker->peers.list, peer, next)
     peer_close(peer);
     uv_close((uv_handle_t *)&broker->peers.retry, NULL);
+    uv_close((uv_handle_t *)&broker->peers.turns, NULL);
 }
 
 void peers_deinit(struct broker *broker)

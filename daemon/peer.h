@@ -56,10 +56,11 @@ struct peer {
     uint64_t requests;
     uint64_t moved_at;     /* loop time when output last moved, ms */
     uint64_t connected_at; /* seconds since 1970 UTC */
-    uint32_t pending_principals;
+    uint16_t pending_principals;
     uint16_t pending_count;
     uint8_t state; /* enum peer_state */
     bool held_back;
+    bool has_more; /* lines that wait for the next turn */
 };
 
 struct peers {
@@ -70,6 +71,9 @@ struct peers {
     struct output_pool pool;
     uint64_t settled_at; /* loop time when all were last looked at, ms */
     uv_timer_t retry;    /* runs while some peer is held back */
+    uint64_t more;       /* how many peers' lines wait for their turn */
+    struct peer *turn;   /* whose it is, or behind; NULL: the first's */
+    uv_idle_t turns;     /* runs while lines wait */
     char input[PROTOCOL_LINE_MAX];
 };
 

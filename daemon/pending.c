@@ -40,7 +40,8 @@ struct pending *pending_new(struct peer *peer, struct message_request *request,
     p->list = list;
     DL_APPEND(peer->pendings, p);
     peer->pending_count++;
-    peer->pending_principals += p->principals;
+    peer->pending_principals =
+        (uint16_t)(peer->pending_principals + p->principals);
     if (list)
         DL_APPEND2(*list, p, prev_waiter, next_waiter);
     return p;
@@ -61,7 +62,8 @@ static void leave_peer(struct pending *pending)
         return;
     DL_DELETE(peer->pendings, pending);
     peer->pending_count--;
-    peer->pending_principals -= pending->principals;
+    peer->pending_principals =
+        (uint16_t)(peer->pending_principals - pending->principals);
     pending->peer = NULL;
 }
 

@@ -166,6 +166,8 @@ void registry_entry_restored(struct entry *entry)
 /* Nobody holds a grant and no name leads here: let it go at the turn's end. */
 static void begin_dying(struct registry *registry, struct entry *entry)
 {
+    if (entry->stage == ENTRY_DYING)
+        return;
     entry->stage = ENTRY_DYING;
     DL_APPEND(registry->dying, entry);
 }
@@ -296,8 +298,13 @@ void registry_release_all(struct registry *registry, struct holder *holder)
 
 static bool is_free(struct entry *entry)
 {
+    enum segment_use use;
+
     segment_forget_handles(entry->memory);
-    return segment_use(entry->memory, entry->is_kept) != SEGMENT_IN_USE;
+    use = segment_use(entry->memory, entry->is_kept);
+    if (use == SEGMENT_FREE)
+        segment_empty(entry->memory);
+    return use != SEGMENT_IN_USE;
 }
 
 bool registry_end_turn(struct registry *registry)
@@ -333,9 +340,10 @@ bool registry_ask_held(struct registry *registry)
 
 void registry_entry_reclaimed(struct registry *registry, struct entry *entry)
 {
-    if (entry->stage != ENTRY_HELD)
-        return;
-    DL_DELETE(registry->held, entry);
+    if (entry->stage == ENTRY_HELD)
+        DL_DELETE(registry->held, entry);
+    else if (entry->stage == ENTRY_DYING)
+        DL_DELETE(registry->dying, entry);
     entry->stage = ENTRY_LIVE;
 }
 

@@ -210,7 +210,7 @@ int request_reclaim(struct call *call)
     is_proof = entry && entry->stage != ENTRY_CREATING &&
                segment_is(entry->memory, handle, writable);
     handle_close(handle);
-    if (!is_proof || entry->stage == ENTRY_DYING)
+    if (!is_proof)
         return request_refuse(
             call, PROTOCOL_NOT_FOUND,
             "that handle is not %s access to segment %llu",
@@ -283,6 +283,9 @@ static bool is_listed(const struct call *call, const struct entry *entry)
     return is_visible(call, entry);
 }
 
+/* Of segments that are not listed a page passes over so many. */
+enum { SKIPPED_MAX = 1000 };
+
 int request_list(struct call *call)
 {
     const struct message_page *page = &call->request->list.page;
@@ -291,6 +294,7 @@ int request_list(struct call *call)
     struct message_pager pager;
     struct entry *entry;
     uint64_t last = page->after, next = 0;
+    unsigned skipped = 0;
     int r = message_page_begin(&pager, peer_reply(call->peer),
                                call->request->id, PROTOCOL_LIST);
 
@@ -298,8 +302,13 @@ int request_list(struct call *call)
         return r;
     for (entry = registry_after(registry, last); entry;
          entry = entry->by_id.next) {
-        if (!is_listed(call, entry))
-            continue;
+        if (!is_listed(call, entry)) {
+            last = entry->id;
+            if (++skipped < SKIPPED_MAX)
+                continue;
+            next = last;
+            break;
+        }
         description = describe(call, entry);
         if (pager.rows == page->limit ||
             message_page_add_segment(&pager, &description) < 0) {

@@ -46,6 +46,10 @@ uint64_t segment_mapped_size(uint64_t size);
  * all will be `commit`ted. */
 int segment_new(uint64_t mapped_size, bool commit, struct segment **segment);
 
+/* Gives the memory back that nobody uses any more: whoever holds it in a way
+ * that does not count keeps no pages. */
+void segment_empty(struct segment *segment);
+
 /* Closes the broker's handles. NULL is fine. Returns NULL. */
 struct segment *segment_free(struct segment *segment);
 

@@ -83,6 +83,16 @@ undo_memory:
     return segment_outcome(error);
 }
 
+void segment_empty(struct segment *segment)
+{
+    struct stat status;
+
+    /* An O_PATH descriptor is no lease's concern, and keeps the inode. */
+    if (fstat(segment->own, &status) == 0)
+        fallocate(segment->own, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                  status.st_size);
+}
+
 struct segment *segment_free(struct segment *segment)
 {
     if (!segment)

@@ -1,7 +1,7 @@
 /*
  * cJSON parses, and is looked after where it is lenient: it keeps duplicate
- * keys, cuts strings at \u0000, takes what lies behind the value, and reads
- * numbers as doubles.
+ * keys, cuts strings at \u0000, takes what lies behind the value, control
+ * characters in strings, 01 and 1., and reads numbers as doubles.
  */
 #include "json.h"
 
@@ -47,6 +47,8 @@ cJSON *json_parse(const char *line, size_t size, const char **problem)
     cJSON *tree;
 
     *problem = line_problem(line, size);
+    if (!*problem)
+        *problem = line_token_problem(line, size);
     if (*problem)
         return NULL;
     *problem = "it is not a JSON object";

@@ -52,6 +52,87 @@ static bool has_escaped_nul(const char *line, size_t size)
     return false;
 }
 
+/* ---- what JSON does not allow, and cJSON does ---- */
+
+static size_t count_digits(const char *at, const char *end)
+{
+    const char *from = at;
+
+    while (at < end && *at >= '0' && *at <= '9')
+        at++;
+    return (size_t)(at - from);
+}
+
+/* The size of the number there; 0: it is none. */
+static size_t number_size(const char *line, const char *end)
+{
+    const char *at = line;
+    size_t digits;
+
+    if (at < end && *at == '-')
+        at++;
+    digits = count_digits(at, end);
+    if (digits == 0 || (digits > 1 && *at == '0'))
+        return 0;
+    at += digits;
+    if (at < end && *at == '.') {
+        digits = count_digits(++at, end);
+        if (digits == 0)
+            return 0;
+        at += digits;
+    }
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        if (at < end && (*at == '+' || *at == '-'))
+            at++;
+        digits = count_digits(at, end);
+        if (digits == 0)
+            return 0;
+        at += digits;
+    }
+    return (size_t)(at - line);
+}
+
+/* The size of the string there, quotes included; 0: white space in it. */
+static size_t string_size(const char *line, const char *end)
+{
+    const char *at;
+
+    for (at = line + 1; at < end && *at != '"'; at++) {
+        if ((unsigned char)*at < 0x20)
+            return 0;
+        if (*at == '\\')
+            at++;
+    }
+    return (size_t)(at - line) + 1;
+}
+
+const char *line_token_problem(const char *line, size_t size)
+{
+    const char *end = line + size;
+    const char *at = line;
+
+    while (at < end) {
+        size_t token = 1;
+
+        if (*at == '"') {
+            token = string_size(at, end);
+            if (token == 0)
+                return "a string holds white space that is not escaped";
+        } else if (*at == '-' || (*at >= '0' && *at <= '9')) {
+            token = number_size(at, end);
+            if (token == 0 ||
+                (at + token < end &&
+                 (at[token] == '.' || count_digits(at + token, end))))
+                return "a number is not written as JSON has it";
+        } else if ((unsigned char)*at > 0x7e) {
+            return "there is something between its values";
+        }
+        at += token;
+    }
+    return NULL;
+}
+
 const char *line_problem(const char *line, size_t size)
 {
     if (is_plain(line, size))

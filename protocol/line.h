@@ -13,6 +13,10 @@
  */
 const char *line_problem(const char *line, size_t size);
 
+/* NULL, or what is wrong with a number, a string or what stands between them,
+ * that a lenient reader would take. The rest is the reader's. */
+const char *line_token_problem(const char *line, size_t size);
+
 /* Its size without the white space at its end. */
 size_t line_trim(const char *line, size_t size);
 

@@ -373,32 +373,6 @@ START_TEST(clients_and_stats_tell_who_is_there)
 }
 END_TEST
 
-/* Every counter stands in PROTOCOL.md, and there is no other in its table. */
-START_TEST(counters_are_those_of_the_document)
-{
-    NEEDS_ROOT;
-    static char document[256 * 1024];
-    char row[64];
-    unsigned count = 0;
-    unsigned rows = 0;
-    struct message_counter counter;
-    test_read("protocol/PROTOCOL.md", document, sizeof(document));
-    char *table = strstr(document, "| `uptime_seconds` |");
-    REQUIRE(table != NULL);
-    *strstr(table, "\n\n") = '\0';
-    for (const char *at = table; at; at = strstr(at + 1, "\n| `"))
-        rows++;
-    const struct message_reply *reply =
-        raw_ask(&admin, "{'id':1,'op':'stats'}");
-    REQUIRE_STR(raw_outcome(&admin), "ok");
-    for (; message_reply_counter(reply, count, &counter) == 0; count++) {
-        snprintf(row, sizeof(row), "| `%s` |", counter.name);
-        REQUIRE_PART(table, row);
-    }
-    REQUIRE_INT(count, rows);
-}
-END_TEST
-
 START_TEST(clients_pages)
 {
     NEEDS_ROOT;
@@ -457,7 +431,6 @@ static Suite *access_suite(void)
     tcase_add_loop_test(tests, others_are_refused_what_is_the_administrators, 0,
                         6);
     tcase_add_test(tests, clients_and_stats_tell_who_is_there);
-    tcase_add_test(tests, counters_are_those_of_the_document);
     tcase_add_test(tests, clients_pages);
     tcase_add_test(tests, reload_changes_rules_for_what_comes_next);
     return suite;

@@ -5,6 +5,7 @@
 #include "tests/support/raw.h"
 #include "tests/support/suite.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -610,6 +611,42 @@ START_TEST(hang_up_signal_reloads)
 }
 END_TEST
 
+/* Nobody reads its stderr, a pipe that is soon full. */
+START_TEST(log_that_nobody_reads_stops_nothing)
+{
+    char folder[TEST_PATH_MAX];
+    char pipe[TEST_PATH_MAX];
+    char socket[TEST_PATH_MAX];
+    struct raw raw;
+    test_folder_make(folder);
+    test_path(pipe, "%s/log", folder);
+    test_path(socket, "%s/run/broker.sock", folder);
+    REQUIRE(mkfifo(pipe, 0600) == 0);
+    int reader = open(pipe, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    REQUIRE(reader >= 0 && fcntl(reader, F_SETPIPE_SZ, 4096) >= 0);
+    const char *argv[] = {test_broker_program(), "--runtime-dir", NULL, NULL};
+    char runtime[TEST_PATH_MAX];
+    test_path(runtime, "%s/run", folder);
+    test_folder_add(runtime, 0, 0755);
+    argv[2] = runtime;
+    struct test_spawn spawn = {.argv = argv, .output = pipe};
+    test_pid pid = test_spawn(&spawn);
+    REQUIRE(TEST_UNTIL(END_MS, raw_answers(socket)));
+    raw_open(&raw, socket);
+    raw_ask(&raw, "{'id':1,'op':'log-level','level':'debug'}");
+    REQUIRE_STR(raw_outcome(&raw), "ok");
+    for (int i = 0; i < 500; i++) {
+        raw_ask(&raw, "{'id':1,'op':'ping'}");
+        REQUIRE_STR(raw_outcome(&raw), "ok");
+    }
+    raw_close(&raw);
+    test_terminate(pid);
+    REQUIRE_INT(test_wait(pid, END_MS), 0);
+    close(reader);
+    test_folder_remove(folder);
+}
+END_TEST
+
 static Suite *daemon_suite(void)
 {
     Suite *suite = suite_create("daemon");
@@ -638,6 +675,7 @@ static Suite *daemon_suite(void)
     tcase_add_test(tests, users_config_file_is_read_by_default);
 
     tests = suite_case(suite, "service", 60);
+    tcase_add_test(tests, log_that_nobody_reads_stops_nothing);
     tcase_add_test(tests, hang_up_signal_reloads);
     tcase_add_test(tests, log_says_where_it_serves_and_levels_can_be_changed);
     tcase_add_test(tests, log_lines_are_whole_whatever_clients_send);

@@ -6,7 +6,9 @@
 #include "tests/support/bystander.h"
 #include "tests/support/suite.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +72,45 @@ START_TEST(descriptors_of_unfinished_lines_are_bounded)
                                  open_before));
     raw_close(&bad);
     close(file);
+}
+END_TEST
+
+/* Whoever closes it last waits ten minutes for somebody to read. This process
+ * ends, which is no closing, and leaves it to the broker. */
+static void send_lingering(void *data)
+{
+    static const char ping[] = "{\"id\":1,\"op\":\"ping\"}\n";
+    static char bytes[65536];
+    struct linger linger = {.l_onoff = 1, .l_linger = 600};
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof(address);
+    struct raw bad;
+    int listener = *(int *)data;
+    int sender = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(getsockname(listener, (struct sockaddr *)&address, &size) == 0);
+    REQUIRE(setsockopt(sender, SOL_SOCKET, SO_LINGER, &linger,
+                       sizeof(linger)) == 0);
+    REQUIRE(connect(sender, (struct sockaddr *)&address, size) == 0);
+    while (send(sender, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+        continue;
+    raw_open(&bad, bystander_broker.socket);
+    REQUIRE(raw_send_with(&bad, ping, sizeof(ping) - 1, &sender, 1));
+    /* One that may be unread when its connection ends. */
+    REQUIRE(raw_send_with(&bad, "{", 1, &sender, 1));
+}
+
+START_TEST(lingering_socket_sent_along_holds_nobody_up)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0);
+    REQUIRE(listen(listener, 8) == 0);
+    for (int i = 0; i < 3; i++) {
+        REQUIRE_INT(test_join(test_fork(send_lingering, &listener)), 0);
+        bystander_expect_served();
+    }
+    close(listener);
 }
 END_TEST
 
@@ -177,6 +218,43 @@ START_TEST(waiting_share_lists_are_bounded)
         close(raw_grant(&bad, NULL));
     }
     raw_close(&bad);
+}
+END_TEST
+
+/* ---- much to do ---- */
+
+/* Each has its turn, however much the others ask for. */
+START_TEST(floods_of_requests_do_not_starve_others)
+{
+    enum { FLOODS = 50, SEGMENTS = 4000, BYTES = 60000 };
+    static const char list[] = "{\"id\":1,\"op\":\"list\",\"prefix\":\"zz\"}\n";
+    static struct raw floods[FLOODS];
+    static char lines[BYTES];
+    size_t size = 0;
+    struct raw many;
+    raw_open(&many, bystander_broker.socket);
+    for (int i = 0; i < SEGMENTS; i++) {
+        raw_say(&many, "{'id':1,'op':'create','size':1}");
+        if (i % 100 == 99)
+            for (int j = 0; j < 100; j++) {
+                raw_reply(&many);
+                close(raw_grant(&many, NULL));
+            }
+    }
+    while (size + sizeof(list) < BYTES) {
+        memcpy(lines + size, list, sizeof(list));
+        size += sizeof(list) - 1;
+    }
+    for (int i = 0; i < FLOODS; i++)
+        raw_open(&floods[i], bystander_broker.socket);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < FLOODS; i++)
+            raw_send_some(&floods[i], lines, size);
+        bystander_expect_served();
+    }
+    for (int i = 0; i < FLOODS; i++)
+        raw_close(&floods[i]);
+    raw_close(&many);
 }
 END_TEST
 
@@ -384,6 +462,8 @@ static Suite *hostile_suite(void)
     tcase_add_checked_fixture(tests, setup, bystander_stop);
     tcase_add_test(tests, descriptors_sent_along_are_closed);
     tcase_add_test(tests, descriptors_of_unfinished_lines_are_bounded);
+    tcase_add_test(tests, lingering_socket_sent_along_holds_nobody_up);
+    tcase_add_test(tests, floods_of_requests_do_not_starve_others);
     tcase_add_test(tests, own_connection_sent_along_does_not_keep_it);
     tcase_add_test(tests, half_closed_client_has_ended);
     tcase_add_test(tests, waiting_requests_are_bounded);

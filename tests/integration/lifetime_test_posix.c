@@ -63,6 +63,26 @@ START_TEST(view_keeps_memory_charged_behind_its_grant)
 }
 END_TEST
 
+/* Such a descriptor is no handle, and keeps the inode all the same. */
+START_TEST(path_descriptor_keeps_no_memory)
+{
+    SKIP_UNLESS(held_is_exact(), HELD_NOT_EXACT);
+    char path[64];
+    struct stat facts;
+    struct message_grant grant;
+    int fd = raw_create(&held_admin, &grant, "'size':%d", HELD_SIZE);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    int inode = open(path, O_PATH | O_CLOEXEC);
+    REQUIRE(inode >= 0 && fstat(inode, &facts) == 0 && facts.st_blocks > 0);
+    close(fd);
+    raw_release(&held_admin, grant.grant);
+    held_expect_released(grant.segment);
+    REQUIRE(fstat(inode, &facts) == 0);
+    REQUIRE_INT(facts.st_blocks, 0);
+    close(inode);
+}
+END_TEST
+
 /* ---- processes ---- */
 
 /* What a child tells its parent when it has its view. */
@@ -365,6 +385,7 @@ static Suite *lifetime_suite(void)
     tcase_add_checked_fixture(tests, held_setup, held_teardown);
     tcase_add_loop_test(tests, view_keeps_memory_charged_behind_its_grant, 0,
                         sizeof(views) / sizeof(views[0]));
+    tcase_add_test(tests, path_descriptor_keeps_no_memory);
     tcase_add_test(tests, view_of_a_killed_clients_child_keeps_memory_charged);
     tcase_add_test(tests, view_in_a_process_unknown_to_the_broker_counts);
     tcase_add_test(tests, handle_in_flight_counts);

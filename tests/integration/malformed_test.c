@@ -232,6 +232,15 @@ static const char *const no_requests[] = {
     "{\"id\":1,\"op\":\"ping\",}",
     "{'id':1,'op':'ping'}",
     "[{\"id\":1,\"op\":\"ping\"}]",
+    "{\"id\":01,\"op\":\"ping\"}",
+    "{\"id\":-01,\"op\":\"ping\"}",
+    "{\"id\":1.,\"op\":\"ping\"}",
+    "{\"id\":1.e3,\"op\":\"ping\"}",
+    "{\"id\":1e,\"op\":\"ping\"}",
+    "{\"id\":.5,\"op\":\"ping\"}",
+    "{\"id\":1,\"op\":\"ping\",\"x\":\"a\tb\"}",
+    "{\"id\":1,\"op\":\"ping\",\"x\":\"a\rb\"}",
+    "\xef\xbb\xbf{\"id\":1,\"op\":\"ping\"}",
 };
 
 START_TEST(what_is_no_request_is_malformed)

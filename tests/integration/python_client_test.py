@@ -333,6 +333,14 @@ def test_administrator_looks_around(broker):
         client.call("reload")
 
 
+def test_counters_are_those_of_the_document(broker):
+    document = (TOP / "protocol" / "PROTOCOL.md").read_text(encoding="utf-8")
+    table = document[document.index("| `uptime_seconds` |"):].split("\n\n")[0]
+    written = re.findall(r"^\| `(\w+)` \|", table, re.M)
+    with Client(broker.socket) as client:
+        assert written == list(client.call("stats")["stats"]), written
+
+
 def test_descriptors_sent_along_are_ignored(broker):
     with Client(broker.socket) as client:
         line = b'{"id":900,"op":"ping"}\n'
