@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
-"""The protocol as a stranger sees it: a client in another language, and the
-recorded exchanges of protocol/vectors/ replayed against the real broker."""
+"""The protocol as a stranger sees it: a client in another language."""
 
 import contextlib
-import json
 import mmap
 import os
 import pathlib
@@ -372,89 +370,6 @@ def test_disconnect_gives_everything_back(broker):
         assert until(lambda: client.used("grants") == 0)
 
 
-# ---- recorded exchanges ----
-
-PLACEHOLDERS = {
-    "<int>": lambda value: isinstance(value, int) and
-    not isinstance(value, bool),
-    "<str>": lambda value: isinstance(value, str),
-    "<any>": lambda value: True,
-}
-
-
-def differences(expected, actual, path="reply"):
-    """Where a reply is not as recorded."""
-    if isinstance(expected, str) and expected in PLACEHOLDERS:
-        if not PLACEHOLDERS[expected](actual):
-            yield f"{path} is {actual!r}, expected {expected}"
-    elif isinstance(expected, dict) and isinstance(actual, dict):
-        for key in expected.keys() | actual.keys():
-            if key not in actual:
-                yield f"{path}.{key} is missing"
-            elif key not in expected:
-                yield f"{path}.{key} was not recorded: {actual[key]!r}"
-            else:
-                yield from differences(expected[key], actual[key],
-                                       f"{path}.{key}")
-    elif isinstance(expected, list) and isinstance(actual, list):
-        if len(expected) != len(actual):
-            yield f"{path} has {len(actual)} items, expected {len(expected)}"
-        for i, (one, other) in enumerate(zip(expected, actual)):
-            yield from differences(one, other, f"{path}[{i}]")
-    elif type(expected) is not type(actual) or expected != actual:
-        yield f"{path} is {actual!r}, expected {expected!r}"
-
-
-def is_ended(client):
-    try:
-        client.read_line()
-    except (Gone, ConnectionResetError):
-        return True
-    return False
-
-
-def replay(path):
-    """Plays one file against a fresh broker, on one connection. What is
-    malformed, and a shutdown, are the last in their file."""
-    with Broker() as broker, Client(broker.socket, name=None) as client:
-        text = path.read_text(encoding="utf-8")
-        last = None  # the handle that came last, where requests carry it
-        carries = '"op":"reclaim"' in text
-        for number, line in enumerate(text.split("\n"), 1):
-            place = f"{path.name}:{number}"
-            if line.startswith("> "):
-                data = line[2:].encode() + b"\n"
-                if '"handles"' in line and last is not None:
-                    socket.send_fds(client.socket, [data], [last])
-                else:
-                    client.send_bytes(data)
-            elif line.startswith("< "):
-                reply, handle = client.read_reply()
-                if handle is not None:
-                    if last is not None:
-                        os.close(last)
-                    last = handle
-                if last is not None and not carries:
-                    os.close(last)
-                    last = None
-                wrong = list(differences(json.loads(line[2:]), reply))
-                assert not wrong, f"{place}: {'; '.join(wrong)}: {reply}"
-            else:
-                assert not line or line.startswith("#"), \
-                    f"{place}: neither request, reply nor comment"
-        if last is not None:
-            os.close(last)
-        if path.name.startswith(("malformed_", "shutdown", "restart")):
-            assert is_ended(client), "the connection goes on"
-        if path.name.startswith("shutdown"):
-            broker.process.wait(20)
-
-
-def vectors():
-    folder = TOP / "protocol" / "vectors"
-    return sorted(path for path in folder.iterdir() if path.is_file())
-
-
 # ---- the runner ----
 
 def run_one(name, test):
@@ -481,8 +396,6 @@ def main():
     tests = [(name[5:], with_broker(function))
              for name, function in globals().items()
              if re.match(r"test_", name)]
-    tests += [(f"vector {path.name}", lambda path=path: replay(path))
-              for path in vectors()]
     results = [run_one(name, test) for name, test in tests]
     failed = results.count(False)
     print(f"{results.count(True)} passed, {failed} failed")

@@ -214,6 +214,7 @@ const struct message_reply *raw_reply(struct raw *raw)
     raw->has_reply = false;
     if (message_reply_decode(line, strlen(line), &raw->reply) != 0)
         FAIL("not a reply: %s", line);
+    raw->line = line;
     raw->has_reply = true;
     raw_system_note(raw, &raw->reply);
     return &raw->reply;

@@ -30,8 +30,9 @@ struct raw {
     size_t capacity;
     struct raw_batch *current; /* opened by the last index 0 */
     struct raw_batch *waiting;
-    struct message_reply reply; /* the last one read */
-    int fd;                     /* -1: closed */
+    struct message_reply reply; /* the last one read, and its line */
+    const char *line;
+    int fd;        /* -1: closed */
     int unclaimed; /* the last reply's handle, where its value tells; 0: none */
     bool has_reply;
     bool ended;     /* the broker hung up */
