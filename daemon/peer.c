@@ -164,14 +164,13 @@ static void needs_retry(struct broker *broker)
 
 static void update_poll(struct peer *peer)
 {
-    if (peer->has_more)
-        connection_watch(peer->connection, 0);
-    else if (!peer->output.queue)
-        connection_watch(peer->connection, CONNECTION_READABLE);
-    else if (peer->held_back)
-        connection_watch(peer->connection, 0);
-    else
-        connection_watch(peer->connection, CONNECTION_WRITABLE);
+    unsigned event = CONNECTION_READABLE;
+
+    if (peer->output.queue)
+        event = CONNECTION_WRITABLE;
+    if (peer->has_more || (peer->output.queue && peer->held_back))
+        event = 0;
+    connection_watch(peer->connection, event);
 }
 
 /* Sends what was collected; the lines that are left are the caller's. */

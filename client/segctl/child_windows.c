@@ -40,11 +40,16 @@ static size_t room_for(char *const *argv)
 }
 
 /* As CommandLineToArgvW reads it: backslashes are themselves, but before a
- * quote. */
+ * quote. What needs no quotes gets none, since cmd takes them for a part of
+ * its words. */
 static char *write_argument(char *at, const char *argument)
 {
     size_t slashes = 0;
 
+    if (*argument != '\0' && argument[strcspn(argument, " \t\"")] == '\0') {
+        memcpy(at, argument, strlen(argument));
+        return at + strlen(argument);
+    }
     *at++ = '"';
     for (; *argument; argument++) {
         if (*argument == '"')

@@ -109,9 +109,8 @@ static void send_request(struct player *player, const char *request)
 {
     static const char index[] = "{\"memory\":0}";
     char text[8400];
-    char *at;
     snprintf(text, sizeof(text), "%s\n", request);
-    if (player->last < 0 || (at = strstr(text, index)) == NULL) {
+    if (player->last < 0 || !strstr(text, index)) {
         REQUIRE(raw_send(&player->raw, text, strlen(text)));
         return;
     }

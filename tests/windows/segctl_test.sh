@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# segctl.exe against segbrokerd.exe: every verb, and its exit status.
+set -uo pipefail
+build=${BUILD:-build/windows}
+folder=$(mktemp -d)
+passed=0 failed=0
+pipe='\\.\pipe\segbroker-segctl-'$$
+export SEGBROKER_SOCKET=$pipe
+
+# shellcheck disable=SC2317 # called by trap
+finish() {
+    [ -z "${holder:-}" ] || kill "$holder" 2>/dev/null
+    segctl shutdown >/dev/null 2>&1
+    wait
+    rm -rf "$folder"
+}
+trap finish EXIT
+
+# As Windows calls a file here.
+windows() { printf 'Z:%s' "${1//\//\\}"; }
+
+segctl() { timeout 60 wine64 "$build/segctl.exe" "$@"; }
+
+# try WHAT STATUS TEXT ARGUMENT...: segctl ends so, and says so; the rest is
+# read from $input.
+try() {
+    local what=$1 status=$2 text=$3 out got
+    shift 3
+    out=$(segctl "$@" <"${input:-/dev/null}" 2>&1 | tr -d '\r\0')
+    got=${PIPESTATUS[0]}
+    if [ "$got" = "$status" ] && [[ $out == *"$text"* ]]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAIL %s: segctl %s: %s, expected %s and "%s": %s\n' \
+            "$what" "$*" "$got" "$status" "$text" "$out"
+    fi
+}
+
+soon() {
+    local end=$((SECONDS + 20))
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.1
+    done
+}
+
+check() {
+    local what=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $what"
+    fi
+}
+
+try 'tells its version' 0 segctl --version
+try 'refuses an unknown verb' 2 'no verb' frobnicate
+try 'knows when nobody serves' 5 no-broker ping
+
+printf '[default]\nbytes = 8MiB\n' >"$folder/segbroker.conf"
+wine64 "$build/segbrokerd.exe" --config "$(windows "$folder/segbroker.conf")" \
+    --runtime-dir "$(windows "$folder/run")" --pipe "$pipe" \
+    >"$folder/log" 2>&1 &
+soon segctl ping
+
+try 'pings' 0 "$pipe" ping
+try 'lists nothing' 0 'no segments' list
+try 'creates' 0 'kept until' create a 4096 --persist
+try 'refuses a name that is taken' 3 exists create a 1 --if-exists fail
+try 'refuses what is over quota' 3 '[default]' create big 100M
+try 'does not find' 4 not-found info nothing
+try 'lists' 0 ' a ' list
+try 'lists as JSON' 0 '"name":"a"' list --json
+try 'tells about one' 0 '"size":4096' info a --json
+try 'tells usage' 0 '8 MiB' usage
+try 'tells usage as JSON' 0 '"budget":"bytes"' usage --json
+try 'tells clients' 0 'segctl clients' clients
+try 'tells counters' 0 segments_created stats
+try 'sets the level of the log' 0 '' log-level debug
+try 'refuses to restart' 3 not-supported restart
+
+head -c 3000000 /dev/urandom >"$folder/data"
+input=$folder/data try 'puts' 0 'kept until' put data --persist
+segctl cat data >"$folder/back" 2>/dev/null
+check 'cats what was put' cmp -s "$folder/data" "$folder/back"
+try 'passes a handle on' 0 SEGBROKER_FD= exec data -- cmd /c set
+try 'passes a status on' 7 '' exec data -- cmd /c exit 7
+
+timeout 60 wine64 "$build/segctl.exe" open data >"$folder/out" 2>&1 &
+holder=$!
+soon grep -q held "$folder/out"
+try 'sees who holds' 0 '"grants":1' info data --json
+kill "$holder" 2>/dev/null
+wait "$holder" 2>/dev/null
+holder=
+
+printf '[default]\nbytes = 1MiB\n' >"$folder/segbroker.conf"
+try 'reloads' 0 reloaded reload
+try 'has the new quota' 0 '1 MiB' usage
+printf 'nonsense\n' >"$folder/segbroker.conf"
+try 'says what is wrong with a file' 1 'segbroker.conf:1:' reload
+try 'removes' 0 removed remove a
+try 'removes the other' 0 removed remove data
+lists_nothing() { [[ $(segctl list 2>&1) == *'no segments'* ]]; }
+check 'has nothing left' soon lists_nothing
+try 'ends the broker' 0 'ends' shutdown
+try 'finds nobody then' 5 no-broker ping
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
