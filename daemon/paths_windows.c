@@ -9,6 +9,10 @@
 #include <string.h>
 #include <windows.h>
 
+#include <knownfolders.h>
+#include <objbase.h>
+#include <shlobj.h>
+
 const char paths_option[] = "pipe";
 const char paths_help[] =
     "                      (%ProgramData%\\segbroker\\segbroker.conf, if\n"
@@ -26,10 +30,14 @@ static int outcome(int written, size_t size)
 /* The folder of all users' data, which only administrators make files in. */
 int paths_data(char *path, size_t size)
 {
-    const wchar_t *data = _wgetenv(L"ProgramData");
-    char *text = data && *data ? wide_to(data) : NULL;
+    wchar_t *data = NULL;
+    char *text = NULL;
     int r = PATHS_NONE;
 
+    /* Not of the environment: a service's may say otherwise. */
+    if (SHGetKnownFolderPath(&FOLDERID_ProgramData, 0, NULL, &data) == S_OK)
+        text = wide_to(data);
+    CoTaskMemFree(data);
     if (text)
         r = outcome(snprintf(path, size, "%s\\segbroker", text), size);
     free(text);

@@ -16,7 +16,7 @@ LDFLAGS += -L$(windows_libraries)/lib -static -fstack-protector-strong -Wl,--nxc
 SYSTEM_LIBS := -ladvapi32 -lntdll
 CLIENT_LIBS = -lcjson $(SYSTEM_LIBS)
 UV_LIBS = -luv -lcjson -linih -lpsapi -liphlpapi -luserenv -lws2_32 \
-	-luser32 -ldbghelp -lole32 -lshell32 $(SYSTEM_LIBS)
+	-luser32 -ldbghelp -lole32 -lshell32 -luuid $(SYSTEM_LIBS)
 CHECK_LIBS = -lcheck -lpthread
 libraries := $(BUILD)/segbroker.dll
 resources := $(BUILD)/events.o

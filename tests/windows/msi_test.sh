@@ -3,6 +3,7 @@
 # applies a changed quota, an upgrade keeps the configuration, and removing
 # leaves nothing but that.
 set -euo pipefail
+. tests/windows/prefix.bash
 build=${BUILD:-build/windows}
 passed=0 failed=0
 
@@ -14,7 +15,7 @@ check() {
     else
         failed=$((failed + 1))
         echo "FAIL $what: $*"
-        cat "$folder/out"
+        tail -5 "$folder/out"
     fi
 }
 
@@ -32,16 +33,11 @@ folder=$(mktemp -d)
 export WINEPREFIX=$folder/prefix
 # shellcheck disable=SC2317 # called by trap
 finish() {
-    wineserver -k 2>/dev/null || true
-    wineserver -w 2>/dev/null || true
+    end_prefix
     rm -rf "$folder"
 }
 trap finish EXIT
-# It shall not end while a service runs.
-mkdir "$WINEPREFIX"
-wineserver -p
-wine64 wineboot -i >/dev/null 2>&1
-wine64 winecfg -v win10 >/dev/null 2>&1
+make_prefix >/dev/null 2>&1
 
 programs=$WINEPREFIX/drive_c/Program\ Files/segbroker
 data=$WINEPREFIX/drive_c/ProgramData/segbroker
@@ -60,7 +56,7 @@ refused() {
     shift
     ! "$@" >"$folder/said" 2>&1 && grep -q -- "$text" "$folder/said"
 }
-create() { segctl put "$1" --persist </etc/passwd; }
+create() { segctl create "$1" 4096 --persist; }
 
 first=$(ls "$build"/segbroker-*-x64.msi)
 second=$folder/next.msi
@@ -78,12 +74,13 @@ check 'finds segctl by PATH' shows segbroker run reg query \
 
 printf '[default]\nsegments = 1\n' >>"$data/segbroker.conf"
 check 'reloads' service reload
-check 'applies the changed quota' soon refused quota-exceeded create two
+check 'has the changed quota' soon shows 'segments  *1  *1 ' segctl usage
+check 'applies it' refused quota-exceeded create two
 
 check upgrades install "$second"
 check 'keeps the configuration' grep -q '^segments = 1' "$data/segbroker.conf"
 check 'serves after the upgrade' soon segctl ping
-check 'has the quota still' shows ' 1 ' segctl usage
+check 'has the quota still' shows 'segments  *[01]  *1 ' segctl usage
 
 check uninstalls run msiexec /x "$second" /qn
 check 'leaves no program' absent "$programs/segbrokerd.exe"
