@@ -298,10 +298,11 @@ int segb_open_async(segb_client *client, const char *name,
                     const segb_open_options *options, segb_done_fn done,
                     void *data);
 
-/* The descriptor to poll for reading: call segb_client_dispatch when it is
- * readable. It becomes so also for a call whose answer another call has read
- * meanwhile. It belongs to the client and stays the same when the connection
- * changes. -1 when the system has no more. */
+/* The descriptor to poll for reading, on Windows an event's HANDLE to wait for:
+ * call segb_client_dispatch when it is readable, or set. It becomes so also for
+ * a call whose answer another call has read meanwhile. It belongs to the client
+ * and stays the same when the connection changes. -1 when the system has no
+ * more. */
 int segb_client_fd(segb_client *client);
 
 /* Reads what has come, without waiting, and makes the due callbacks, which
