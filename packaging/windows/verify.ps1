@@ -66,9 +66,30 @@ Check "a segment is made and read" {
     & $segctl remove verify | Out-Null
     $read -match "verified"
 }
-Check "more memory than there is gives an error" {
-    & $segctl create verify-large --size 1T 2>&1 | Out-Null
-    $LASTEXITCODE -ne 0
+Check "more memory than there is, is refused" {
+    $said = & $segctl create verify-large 1T 2>&1 | Out-String
+    $said -match "no-memory|quota-exceeded"
+}
+Check "a copy-on-write protection makes a copy" {
+    Add-Type -Namespace Verify -Name Memory -MemberDefinition @'
+[DllImport("kernel32")] public static extern IntPtr CreateFileMappingW(
+    IntPtr file, IntPtr security, uint protection, uint high, uint low,
+    IntPtr name);
+[DllImport("kernel32")] public static extern IntPtr MapViewOfFile(
+    IntPtr section, uint access, uint high, uint low, UIntPtr size);
+[DllImport("kernel32")] public static extern bool VirtualProtect(
+    IntPtr at, UIntPtr size, uint protection, out uint before);
+'@
+    $size = [UIntPtr]::new(4096)
+    $section = [Verify.Memory]::CreateFileMappingW([IntPtr]::new(-1),
+        [IntPtr]::Zero, 0x04, 0, 4096, [IntPtr]::Zero)  # PAGE_READWRITE
+    $truth = [Verify.Memory]::MapViewOfFile($section, 6, 0, 0, $size)
+    $view = [Verify.Memory]::MapViewOfFile($section, 4, 0, 0, $size)
+    $before = 0
+    if ([Verify.Memory]::VirtualProtect($view, $size, 0x08, [ref]$before)) {
+        [Runtime.InteropServices.Marshal]::WriteByte($view, 1)
+    }
+    [Runtime.InteropServices.Marshal]::ReadByte($truth) -eq 0
 }
 if ($OtherUser) {
     Check "another user is served, as himself" {
