@@ -98,6 +98,8 @@ void test_become(uint32_t user, uint32_t group);
 /* The own user and one group of his, as the config file names them. */
 const char *test_user(void);
 const char *test_group(void);
+/* Some user who is not this one. */
+const char *test_other_user(void);
 /* False where user namespaces cannot be made. */
 bool test_can_own_users(void);
 

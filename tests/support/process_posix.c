@@ -376,6 +376,11 @@ const char *test_group(void)
     return text;
 }
 
+const char *test_other_user(void)
+{
+    return "12346";
+}
+
 void test_act_as(uint32_t user, uint32_t group)
 {
     gid_t groups[1] = {group};

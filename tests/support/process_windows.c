@@ -341,6 +341,11 @@ const char *test_group(void)
     return text;
 }
 
+const char *test_other_user(void)
+{
+    return "S-1-5-19"; /* the account of local services */
+}
+
 bool test_can_own_users(void)
 {
     return false;
