@@ -40,7 +40,7 @@ START_TEST(broker_that_hangs_is_killed)
     raw_open(&recovery_client, recovery_broker.socket);
     int fd = raw_create(&recovery_client, &grant, "'name':'n','size':4096");
     test_pid hung = recovery_broker.serving;
-    test_signal(hung, SIGSTOP);
+    test_stop(hung);
     REQUIRE(TEST_UNTIL(RECOVERY_SOON_MS, recovery_is_restored(hung)));
     REQUIRE(
         test_broker_logged(&recovery_broker, "does not move: it is killed"));
@@ -105,7 +105,7 @@ START_TEST(keeper_that_stands_still_is_replaced)
     enum { SEGMENTS = 1000 };
     struct message_grant grant;
     test_pid serving = recovery_broker.serving;
-    test_signal(recovery_broker.pid, SIGSTOP);
+    test_stop(recovery_broker.pid);
     for (int i = 0; i < SEGMENTS; i++)
         test_close(raw_create(&recovery_client, &grant,
                               "'name':'s%d','size':1,'persist':true", i));

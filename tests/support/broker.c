@@ -121,6 +121,21 @@ void test_broker_end(struct test_broker *broker)
         FAIL("the broker ended with %d", status);
 }
 
+void test_broker_kill(struct test_broker *broker)
+{
+    /* Neither may start the other again meanwhile. */
+    test_stop(broker->pid);
+    if (broker->serving)
+        test_kill(broker->serving);
+    test_kill(broker->pid);
+    test_join(broker->pid);
+    /* It is nobody's child here; until it is gone it serves. */
+    REQUIRE(
+        TEST_UNTIL(END_MS, broker->serving == 0 ||
+                               test_process_descriptors(broker->serving) <= 0));
+    broker->pid = broker->serving = 0;
+}
+
 void test_broker_crash(struct test_broker *broker)
 {
     test_pid killed = broker->serving;

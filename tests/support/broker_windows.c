@@ -35,13 +35,3 @@ void test_broker_tell_end(struct test_broker *broker)
     REQUIRE(raw_ends(&raw, END_MS));
     raw_close(&raw);
 }
-
-void test_broker_kill(struct test_broker *broker)
-{
-    test_kill(broker->pid);
-    test_join(broker->pid);
-    /* It may have started another keeper meanwhile. */
-    if (broker->serving)
-        test_kill(broker->serving);
-    broker->pid = broker->serving = 0;
-}

@@ -58,6 +58,7 @@ int test_join(test_pid pid);
 bool test_runs(test_pid pid);
 void test_terminate(test_pid pid); /* asks: SIGTERM */
 void test_kill(test_pid pid);      /* SIGKILL, not waited for */
+void test_stop(test_pid pid);      /* it stands still, and can be killed */
 void test_signal(test_pid pid, int signal);
 
 /* Runs a program to its end, with its output in `output` (always ended by a

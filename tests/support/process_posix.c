@@ -218,6 +218,11 @@ void test_kill(test_pid pid)
     test_signal(pid, SIGKILL);
 }
 
+void test_stop(test_pid pid)
+{
+    test_signal(pid, SIGSTOP);
+}
+
 int test_run(const struct test_spawn *spawn, char *output, size_t size)
 {
     char folder[TEST_PATH_MAX];

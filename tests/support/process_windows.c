@@ -12,6 +12,8 @@
 #include <tlhelp32.h>
 #include <winternl.h>
 
+NTSYSAPI NTSTATUS NTAPI NtSuspendProcess(HANDLE process);
+
 enum { CHILDREN = 256, HANDLES_LOOKED_AT = 1024 };
 
 /* Programs that were started and not waited for. */
@@ -176,6 +178,15 @@ void test_kill(test_pid pid)
     if (process) {
         /* As if a signal had done it. */
         TerminateProcess(process, TEST_SIGNALLED + 9);
+        CloseHandle(process);
+    }
+}
+
+void test_stop(test_pid pid)
+{
+    HANDLE process = OpenProcess(PROCESS_SUSPEND_RESUME, FALSE, (DWORD)pid);
+    if (process) {
+        NtSuspendProcess(process);
         CloseHandle(process);
     }
 }
@@ -410,10 +421,32 @@ static void remove_entry(const char *entry, bool folder)
         REQUIRE(TEST_UNTIL(5000, DeleteFileA(entry)));
 }
 
+static void print_entry(const char *entry, bool folder)
+{
+    (void)folder;
+    fprintf(stderr, "still there: %s\n", entry);
+}
+
+static void print_processes(void)
+{
+    HANDLE list = CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0);
+    PROCESSENTRY32 entry = {.dwSize = sizeof(entry)};
+    for (BOOL more = Process32First(list, &entry); more;
+         more = Process32Next(list, &entry))
+        fprintf(stderr, "process %lu of %lu: %ls\n", entry.th32ProcessID,
+                entry.th32ParentProcessID, entry.szExeFile);
+    CloseHandle(list);
+}
+
 void test_folder_remove(const char *path)
 {
     each_entry(path, remove_entry);
-    REQUIRE(TEST_UNTIL(5000, RemoveDirectoryA(path)));
+    if (TEST_UNTIL(20000, RemoveDirectoryA(path)))
+        return;
+    /* Whoever has it open should have ended. */
+    each_entry(path, print_entry);
+    print_processes();
+    FAIL("%s cannot be removed", path);
 }
 
 int test_folder_entries(const char *path)
