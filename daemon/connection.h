@@ -84,6 +84,10 @@ int connection_receive(struct connection *connection, char *bytes,
                        size_t capacity, size_t *size,
                        struct connection_handles *handles);
 
+/* Whether a connection ends with the process at its other side, whatever that
+ * shared with others. */
+bool connection_ends_with_process(void);
+
 /* Takes a handle that the line given last by the reader names. 0 and the
  * caller owns it, or FRAME_LOST. */
 int connection_claim(struct connection *connection, struct frame_reader *reader,

@@ -164,6 +164,11 @@ void connection_finish(struct connection *connection)
     shutdown(connection->fd, SHUT_RDWR);
 }
 
+bool connection_ends_with_process(void)
+{
+    return false; /* closer_posix.c */
+}
+
 int connection_pair(frame_handle ends[2])
 {
     int fds[2];

@@ -189,9 +189,8 @@ static void on_broker_end(void *data, int64_t status, int signal)
     keeper->child = NULL;
     keeper->status = status;
     keeper->signal = signal;
-    /* All that it said is here. Its end of the link need not be closed yet: a
-     * process that closes something for it may have it too. */
-    if (keeper->link) {
+    /* All that it said is here, and nobody may ever tell of the end. */
+    if (keeper->link && !connection_ends_with_process()) {
         link_drain(keeper->link);
         keeper->link = link_close(keeper->link);
         keeper->serves = false;

@@ -418,7 +418,7 @@ static void remove_entry(const char *entry, bool folder)
     if (folder)
         test_folder_remove(entry);
     else
-        REQUIRE(TEST_UNTIL(5000, DeleteFileA(entry)));
+        REQUIRE(TEST_UNTIL(20000, DeleteFileA(entry)));
 }
 
 static void print_entry(const char *entry, bool folder)

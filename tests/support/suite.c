@@ -24,7 +24,6 @@ bool suite_quick(void)
     return quick && *quick;
 }
 
-/* Ending the brokers may fail in its turn. */
 static bool failing;
 
 void suite_fail(const char *file, int line, const char *format, ...)
@@ -39,8 +38,10 @@ void suite_fail(const char *file, int line, const char *format, ...)
         fflush(stderr);
         test_exit(1);
     }
-    /* In fork mode no teardown follows. */
+    /* In fork mode no teardown follows. Ending the brokers may fail too: then
+     * this is what it failed for. */
     if (!failing) {
+        fprintf(stderr, "%s:%d: %s\n", file, line, text);
         failing = true;
         test_broker_abandon_all();
         failing = false;
