@@ -29,6 +29,7 @@ struct broker_counters {
     uint64_t refused[PROTOCOL_ERRORS]; /* by error */
     uint64_t created;
     uint64_t opened;
+    uint64_t redeemed;
     uint64_t reclaimed;
     uint64_t reloads;
 };

@@ -11,11 +11,13 @@
 #include "identity.h"
 #include "quota.h"
 #include "table.h"
+#include "ticket.h"
 
 struct caller {
     struct identity identity;
     char label[sizeof("user:") + IDENTITY_ID_MAX]; /* "user:alice" */
     struct quota_scope *scope;
+    struct ticket_guesses guesses;
     unsigned refs;
     uint32_t *key; /* user, then groups */
     UT_hash_handle hh;

@@ -71,6 +71,7 @@ static void entry_free(struct registry *registry, struct entry *entry)
     callers_unref(registry->callers, entry->owner);
     free(entry->share.read);
     free(entry->share.write);
+    tickets_clear(&entry->tickets);
     free(entry->key);
     free(entry);
 }
@@ -156,11 +157,27 @@ int registry_entry_ready(struct registry *registry, struct entry *entry)
     return keep(registry, entry);
 }
 
+int registry_entry_changed(struct registry *registry, struct entry *entry)
+{
+    return keep(registry, entry);
+}
+
 void registry_entry_restored(struct entry *entry)
 {
     entry->stage = ENTRY_LIVE;
     entry->is_kept = true;
     entry->is_awaited = true;
+}
+
+/* Who is let in by a ticket must find somebody: not even after the broker's
+ * death may it lead to what has gone. */
+static void drop_tickets(struct registry *registry, struct entry *entry)
+{
+    if (entry->tickets.count == 0)
+        return;
+    tickets_clear(&entry->tickets);
+    if (entry->is_kept)
+        keep(registry, entry);
 }
 
 /* Nobody holds a grant and no name leads here: let it go at the turn's end. */
@@ -169,6 +186,7 @@ static void begin_dying(struct registry *registry, struct entry *entry)
     if (entry->stage == ENTRY_DYING)
         return;
     entry->stage = ENTRY_DYING;
+    drop_tickets(registry, entry);
     DL_APPEND(registry->dying, entry);
 }
 

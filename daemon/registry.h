@@ -19,6 +19,7 @@
 #include "protocol.h"
 #include "segment.h"
 #include "table.h"
+#include "ticket.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,6 +44,7 @@ struct entry {
     bool is_awaited; /* its holders of before may come back */
     struct caller *owner;
     struct access_share share;
+    struct tickets tickets;
     uint64_t grants;
     struct quota_charge segments_charge;
     struct quota_charge bytes_charge;
@@ -56,6 +58,7 @@ struct grant {
     uint64_t id;
     struct entry *entry;
     struct holder *holder;
+    enum protocol_access access; /* of the handle */
     struct quota_charge charge;
     struct grant *next, *prev; /* of one holder */
     UT_hash_handle hh;
@@ -118,6 +121,10 @@ int registry_add(struct registry *registry, const struct registry_new *new,
 /* The entry has what it promised: it is kept, and can be opened and listed. 0,
  * or REGISTRY_E_NOMEM when the keeper could not be told of it. */
 int registry_entry_ready(struct registry *registry, struct entry *entry);
+
+/* Something that must not be lost has changed: tells the keeper. 0 or
+ * REGISTRY_E_NOMEM. */
+int registry_entry_changed(struct registry *registry, struct entry *entry);
 
 /* An entry of before, which is kept already, is there again. Its name and
  * memory wait for those who held it, until registry_end_grace. */

@@ -217,6 +217,7 @@ int request_hand_out(struct call *call, const struct request_handout *handout)
         quota_undo(handout->charge);
         return refuse_handle(call, r);
     }
+    grant->access = handout->access;
     r = write_grant(call, handout, handle, grant->id);
     if (r <= 0)
         return r;
@@ -286,6 +287,8 @@ static const struct {
     [PROTOCOL_OPEN] = {request_open, false},
     [PROTOCOL_RELEASE] = {request_release, false},
     [PROTOCOL_RECLAIM] = {request_reclaim, false},
+    [PROTOCOL_OFFER] = {request_offer, false},
+    [PROTOCOL_REDEEM] = {request_redeem, false},
     [PROTOCOL_REMOVE] = {request_remove, false},
     [PROTOCOL_STAT] = {request_stat, false},
     [PROTOCOL_LIST] = {request_list, false},

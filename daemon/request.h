@@ -70,6 +70,8 @@ int request_create(struct call *call);
 int request_open(struct call *call);
 int request_release(struct call *call);
 int request_reclaim(struct call *call);
+int request_offer(struct call *call);
+int request_redeem(struct call *call);
 int request_remove(struct call *call);
 int request_stat(struct call *call);
 int request_list(struct call *call);

@@ -106,6 +106,7 @@ int request_stats(struct call *call)
         {"bytes", quota_used(broker->quota, CONFIG_BYTES)},
         {"grants", registry_grants(registry)},
         {"opens", c->opened},
+        {"redeems", c->redeemed},
         {"reclaims", c->reclaimed},
         {"segments_restored", broker->keeping.restored},
         {"reloads", c->reloads},

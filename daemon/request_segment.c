@@ -187,6 +187,7 @@ static int reclaim(struct call *call, struct entry *entry)
         quota_undo(&charge);
         return request_refuse(call, PROTOCOL_INTERNAL, "out of memory");
     }
+    grant->access = reply.access;
     registry_entry_reclaimed(registry, entry);
     call->broker->counters.reclaimed++;
     reply.grant = grant->id;
@@ -246,18 +247,20 @@ static struct message_segment describe(const struct call *call,
 {
     struct access_rights rights = request_rights(call, entry);
 
-    return (struct message_segment){.segment = entry->id,
-                                    .name = entry_name(entry),
-                                    .owner = entry->owner->label,
-                                    .size = entry->size,
-                                    .mapped_size = entry->mapped_size,
-                                    .state = entry_state(entry),
-                                    .may_read = rights.read,
-                                    .may_write = rights.write,
-                                    .commit = entry->commit,
-                                    .persist = entry->persist,
-                                    .grants = entry->grants,
-                                    .created_at = entry->created_at};
+    return (struct message_segment){
+        .segment = entry->id,
+        .name = entry_name(entry),
+        .owner = entry->owner->label,
+        .size = entry->size,
+        .mapped_size = entry->mapped_size,
+        .state = entry_state(entry),
+        .may_read = rights.read,
+        .may_write = rights.write,
+        .commit = entry->commit,
+        .persist = entry->persist,
+        .grants = entry->grants,
+        .created_at = entry->created_at,
+        .tickets = tickets_count(&entry->tickets, ticket_clock())};
 }
 
 int request_stat(struct call *call)

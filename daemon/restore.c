@@ -43,6 +43,22 @@ static void write_share(const struct access_share *share,
     }
 }
 
+static void write_tickets(const struct tickets *tickets,
+                          struct restore_record *made)
+{
+    struct record_segment *segment = &made->record.segment;
+
+    segment->ticket_count = 0;
+    for (unsigned i = 0; i < tickets->count; i++) {
+        char *text = made->tickets[segment->ticket_count];
+
+        if (tickets->list[i].uses == 0)
+            continue;
+        ticket_record_write(&tickets->list[i], text);
+        segment->tickets[segment->ticket_count++] = text;
+    }
+}
+
 int restore_write(const struct entry *entry, struct restore_record *made)
 {
     struct record_segment *segment = &made->record.segment;
@@ -62,6 +78,7 @@ int restore_write(const struct entry *entry, struct restore_record *made)
     segment->commit = entry->commit;
     segment->persist = entry->persist;
     write_share(&entry->share, made);
+    write_tickets(&entry->tickets, made);
     return 0;
 }
 
@@ -71,6 +88,16 @@ void restore_deinit(struct restore_record *made)
 }
 
 /* ---- record to entry ---- */
+
+/* A ticket that cannot be read is no loss of the segment. */
+static void read_tickets(const struct record_segment *segment,
+                         struct entry *entry)
+{
+    for (unsigned i = 0; i < segment->ticket_count; i++)
+        if (tickets_restore(&entry->tickets, segment->tickets[i]) < 0)
+            log_error("a ticket of segment %llu is lost",
+                      (unsigned long long)entry->id);
+}
 
 static int find_owner(struct registry *registry, const struct record *record,
                       struct caller **owner)
@@ -112,6 +139,7 @@ static int add(struct registry *registry, const struct record *record,
     charge(owner, &new);
     if (registry_add(registry, &new, &entry) == 0) {
         entry->share = share;
+        read_tickets(segment, entry);
         registry_entry_restored(entry);
         return 0;
     }

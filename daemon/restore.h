@@ -14,6 +14,7 @@ struct restore_record {
     struct record record;
     frame_handle handles[RECORD_HANDLES_MAX];
     char *owner;
+    char tickets[PROTOCOL_TICKETS_MAX][TICKET_RECORD_MAX];
     char texts[2 * PROTOCOL_SHARE_MAX][sizeof("group:") + IDENTITY_ID_MAX];
 };
 

@@ -32,20 +32,34 @@ enum field {
     FIELD_ALL,
     FIELD_LEVEL,
     FIELD_HANDLES,
+    FIELD_USES,
+    FIELD_EXPIRES,
+    FIELD_TICKET,
     FIELDS
 };
 
-static const char *const FIELD_NAMES[FIELDS] = {
-    [FIELD_ID] = "id",           [FIELD_OP] = "op",
-    [FIELD_NAME] = "name",       [FIELD_SEGMENT] = "segment",
-    [FIELD_ACCESS] = "access",   [FIELD_SIZE] = "size",
-    [FIELD_GRANT] = "grant",     [FIELD_IF_EXISTS] = "if_exists",
-    [FIELD_SHARE] = "share",     [FIELD_COMMIT] = "commit",
-    [FIELD_PERSIST] = "persist", [FIELD_VERSION] = "version",
-    [FIELD_CLIENT] = "client",   [FIELD_PREFIX] = "prefix",
-    [FIELD_AFTER] = "after",     [FIELD_LIMIT] = "limit",
-    [FIELD_ALL] = "all",         [FIELD_LEVEL] = "level",
-    [FIELD_HANDLES] = "handles"};
+static const char *const FIELD_NAMES[FIELDS] = {[FIELD_ID] = "id",
+                                                [FIELD_OP] = "op",
+                                                [FIELD_NAME] = "name",
+                                                [FIELD_SEGMENT] = "segment",
+                                                [FIELD_ACCESS] = "access",
+                                                [FIELD_SIZE] = "size",
+                                                [FIELD_GRANT] = "grant",
+                                                [FIELD_IF_EXISTS] = "if_exists",
+                                                [FIELD_SHARE] = "share",
+                                                [FIELD_COMMIT] = "commit",
+                                                [FIELD_PERSIST] = "persist",
+                                                [FIELD_VERSION] = "version",
+                                                [FIELD_CLIENT] = "client",
+                                                [FIELD_PREFIX] = "prefix",
+                                                [FIELD_AFTER] = "after",
+                                                [FIELD_LIMIT] = "limit",
+                                                [FIELD_ALL] = "all",
+                                                [FIELD_LEVEL] = "level",
+                                                [FIELD_HANDLES] = "handles",
+                                                [FIELD_USES] = "uses",
+                                                [FIELD_EXPIRES] = "expires_ms",
+                                                [FIELD_TICKET] = "ticket"};
 
 /* One request's fields, and the first problem with them. */
 struct reader {
@@ -136,6 +150,11 @@ static const struct bounds SIZES = {1, PROTOCOL_INTEGER_MAX,
                                     "an integer of bytes from 1 to 2^53-1"};
 static const struct bounds PAGE_LIMITS = {1, PROTOCOL_PAGE_MAX,
                                           "an integer from 1 to 1000"};
+
+static const struct bounds USES = {1, PROTOCOL_USES_MAX,
+                                   "an integer from 1 to 1000"};
+static const struct bounds EXPIRIES = {
+    1, PROTOCOL_EXPIRES_MAX, "an integer of milliseconds from 1 to 86400000"};
 
 static uint64_t read_integer(struct reader *r, enum field field,
                              const struct bounds *bounds)
@@ -361,6 +380,26 @@ static void read_reclaim(struct reader *r, struct message_request *request)
         refuse_value(r, FIELD_HANDLES, "an object with a handle, memory");
 }
 
+static void read_offer(struct reader *r, struct message_offer *offer)
+{
+    offer->grant = read_integer(r, FIELD_GRANT, &ANY_INTEGER);
+    offer->access = read_access(r, PROTOCOL_RO);
+    offer->uses = read_optional(r, FIELD_USES, &USES, 1);
+    offer->expires =
+        read_optional(r, FIELD_EXPIRES, &EXPIRIES, PROTOCOL_EXPIRES_DEFAULT);
+}
+
+/* What is no ticket is told of without its value, which may nearly be one. */
+static const char *read_ticket(struct reader *r)
+{
+    const cJSON *item = r->fields[FIELD_TICKET];
+
+    if (cJSON_IsString(item))
+        return item->valuestring;
+    refuse(r, PROTOCOL_INVALID_ARGUMENT, "ticket: expected a string");
+    return NULL;
+}
+
 static void read_body(struct reader *r, struct message_request *request)
 {
     switch (request->op) {
@@ -380,6 +419,12 @@ static void read_body(struct reader *r, struct message_request *request)
         break;
     case PROTOCOL_RECLAIM:
         read_reclaim(r, request);
+        break;
+    case PROTOCOL_OFFER:
+        read_offer(r, &request->offer);
+        break;
+    case PROTOCOL_REDEEM:
+        request->redeem = read_ticket(r);
         break;
     case PROTOCOL_REMOVE:
         request->remove = read_target(r);

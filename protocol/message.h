@@ -68,6 +68,14 @@ struct message_create {
     struct message_share share;
 };
 
+/* A ticket to be made of a grant. */
+struct message_offer {
+    uint64_t grant;
+    enum protocol_access access;
+    uint64_t uses;    /* 1 to PROTOCOL_USES_MAX */
+    uint64_t expires; /* milliseconds from now, 1 to PROTOCOL_EXPIRES_MAX */
+};
+
 struct message_page {
     uint64_t after; /* items behind this id (usage: row); 0 from the start */
     unsigned limit; /* 1 to PROTOCOL_PAGE_MAX */
@@ -92,6 +100,8 @@ struct message_request {
             enum protocol_access access;
             struct message_handle memory; /* that is shown */
         } reclaim;
+        struct message_offer offer;
+        const char *redeem; /* a ticket */
         struct message_target remove;
         struct message_target stat;
         struct {
@@ -162,6 +172,12 @@ struct message_grant {
     struct message_handle memory; /* none in the answer to a reclaim */
 };
 
+/* A ticket that was made. */
+struct message_ticket {
+    const char *ticket;
+    uint64_t expires_at; /* seconds since 1970 UTC */
+};
+
 /* A segment's record, as `stat` and `list` give it. */
 struct message_segment {
     uint64_t segment;
@@ -176,6 +192,7 @@ struct message_segment {
     bool persist;
     uint64_t grants;
     uint64_t created_at; /* seconds since 1970 UTC */
+    uint64_t tickets;    /* that can be redeemed still */
 };
 
 /* A connected client, as `clients` gives it. */
@@ -199,6 +216,8 @@ int message_welcome_write(struct buffer *out, uint64_t id,
                           const struct message_welcome *welcome);
 int message_grant_write(struct buffer *out, uint64_t id,
                         const struct message_grant *grant);
+int message_ticket_write(struct buffer *out, uint64_t id,
+                         const struct message_ticket *ticket);
 int message_stat_write(struct buffer *out, uint64_t id,
                        const struct message_segment *segment);
 /* `stats`: {"stats":{NAME:VALUE,...}} */
@@ -264,6 +283,8 @@ const char *message_reply_feature(const struct message_reply *reply,
                                   unsigned index);
 int message_reply_grant(const struct message_reply *reply,
                         struct message_grant *grant);
+int message_reply_ticket(const struct message_reply *reply,
+                         struct message_ticket *ticket);
 int message_reply_stat(const struct message_reply *reply,
                        struct message_segment *segment);
 unsigned message_reply_rows(const struct message_reply *reply);

@@ -14,7 +14,8 @@ static const char *const OPS[PROTOCOL_OPS] = {
     [PROTOCOL_PING] = "ping",           [PROTOCOL_STATS] = "stats",
     [PROTOCOL_CLIENTS] = "clients",     [PROTOCOL_RELOAD] = "reload",
     [PROTOCOL_LOG_LEVEL] = "log-level", [PROTOCOL_SHUTDOWN] = "shutdown",
-    [PROTOCOL_RECLAIM] = "reclaim",     [PROTOCOL_RESTART] = "restart"};
+    [PROTOCOL_RECLAIM] = "reclaim",     [PROTOCOL_RESTART] = "restart",
+    [PROTOCOL_OFFER] = "offer",         [PROTOCOL_REDEEM] = "redeem"};
 
 static const char *const ERRORS[PROTOCOL_ERRORS] = {
     [PROTOCOL_BAD_REQUEST] = "bad-request",

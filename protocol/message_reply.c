@@ -106,6 +106,16 @@ int message_reply_grant(const struct message_reply *reply,
     return outcome(message_access_parse(access, &grant->access) < 0);
 }
 
+int message_reply_ticket(const struct message_reply *reply,
+                         struct message_ticket *ticket)
+{
+    const cJSON *tree = reply->document;
+
+    return outcome(json_get_string(tree, "ticket", &ticket->ticket) < 0 ||
+                   json_get_integer(tree, "expires_at", &ticket->expires_at) <
+                       0);
+}
+
 static int read_may(const cJSON *object, struct message_segment *segment)
 {
     const char *may;
@@ -134,6 +144,8 @@ static int read_segment(const cJSON *object, struct message_segment *segment)
         json_get_integer(object, "grants", &segment->grants) < 0 ||
         json_get_integer(object, "created_at", &segment->created_at) < 0)
         return MESSAGE_MALFORMED;
+    if (json_get_integer(object, "tickets", &segment->tickets) < 0)
+        segment->tickets = 0;
     return outcome(message_state_parse(state, &segment->state) < 0);
 }
 

@@ -53,6 +53,14 @@ static void write_create(struct writer *w, const struct message_create *create)
     write_share(w, &create->share);
 }
 
+static void write_offer(struct writer *w, const struct message_offer *offer)
+{
+    field_integer(w, "grant", offer->grant);
+    field_string(w, "access", message_access_name(offer->access));
+    field_integer(w, "uses", offer->uses);
+    field_integer(w, "expires_ms", offer->expires);
+}
+
 static void write_body(struct writer *w, const struct message_request *request)
 {
     switch (request->op) {
@@ -75,6 +83,12 @@ static void write_body(struct writer *w, const struct message_request *request)
         field_integer(w, "segment", request->reclaim.segment);
         field_string(w, "access", message_access_name(request->reclaim.access));
         write_handles(w, &request->reclaim.memory);
+        break;
+    case PROTOCOL_OFFER:
+        write_offer(w, &request->offer);
+        break;
+    case PROTOCOL_REDEEM:
+        field_string(w, "ticket", request->redeem);
         break;
     case PROTOCOL_REMOVE:
         write_target(w, &request->remove);
@@ -171,6 +185,16 @@ int message_grant_write(struct buffer *out, uint64_t id,
     return end_line(&w);
 }
 
+int message_ticket_write(struct buffer *out, uint64_t id,
+                         const struct message_ticket *ticket)
+{
+    struct writer w = begin_ok(out, id);
+
+    field_string(&w, "ticket", ticket->ticket);
+    field_integer(&w, "expires_at", ticket->expires_at);
+    return end_line(&w);
+}
+
 static const char *may_word(const struct message_segment *segment)
 {
     if (segment->may_write)
@@ -193,6 +217,8 @@ static void write_segment(struct writer *w,
     field_bool(w, "persist", segment->persist);
     field_integer(w, "grants", segment->grants);
     field_integer(w, "created_at", segment->created_at);
+    if (segment->tickets > 0)
+        field_integer(w, "tickets", segment->tickets);
     close_brace(w, '}');
 }
 

@@ -21,6 +21,14 @@ enum {
     PROTOCOL_PRINCIPAL_MAX = 128,
     /* Principals in one share list. */
     PROTOCOL_SHARE_MAX = 64,
+    /* Bytes in a ticket: the segment's id, a dash, 64 hexadecimal digits. */
+    PROTOCOL_TICKET_MAX = 16 + 1 + 64,
+    /* How often one may be redeemed, and for how long, in milliseconds. */
+    PROTOCOL_USES_MAX = 1000,
+    PROTOCOL_EXPIRES_DEFAULT = 60 * 1000,
+    PROTOCOL_EXPIRES_MAX = 24 * 60 * 60 * 1000,
+    /* Tickets that one segment may have. */
+    PROTOCOL_TICKETS_MAX = 64,
     /* Handles in one message: what SCM_RIGHTS carries on Linux. */
     PROTOCOL_HANDLES_MAX = 253,
     /* Items that a page of a listing has unless the request says otherwise,
@@ -44,6 +52,8 @@ enum protocol_op {
     PROTOCOL_OPEN,
     PROTOCOL_RELEASE,
     PROTOCOL_RECLAIM,
+    PROTOCOL_OFFER,
+    PROTOCOL_REDEEM,
     PROTOCOL_REMOVE,
     PROTOCOL_STAT,
     PROTOCOL_LIST,

@@ -29,6 +29,8 @@ static void write_segment(struct writer *w,
     field_bool(w, "persist", segment->persist);
     field_strings(w, "read", segment->share.read, segment->share.read_count);
     field_strings(w, "write", segment->share.write, segment->share.write_count);
+    if (segment->ticket_count > 0)
+        field_strings(w, "tickets", segment->tickets, segment->ticket_count);
 }
 
 int record_write(struct buffer *out, const struct record *record)
@@ -55,6 +57,10 @@ int record_write(struct buffer *out, const struct record *record)
 }
 
 /* ---- reading ---- */
+
+/* All lists have the same bound. */
+_Static_assert((int)PROTOCOL_TICKETS_MAX == (int)PROTOCOL_SHARE_MAX,
+               "tickets and principals fit into lists of one size");
 
 static int read_list(const cJSON *tree, const char *key, const char **list,
                      unsigned *count)
@@ -91,6 +97,11 @@ static int read_segment(const cJSON *tree, struct record_segment *segment)
         return -1;
     if (read_list(tree, "read", segment->share.read,
                   &segment->share.read_count) < 0)
+        return -1;
+    segment->ticket_count = 0;
+    if (json_member(tree, "tickets") &&
+        read_list(tree, "tickets", segment->tickets, &segment->ticket_count) <
+            0)
         return -1;
     return read_list(tree, "write", segment->share.write,
                      &segment->share.write_count);

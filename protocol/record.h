@@ -51,7 +51,9 @@ struct record_segment {
     uint64_t created_at; /* seconds since 1970 UTC */
     bool commit;
     bool persist;
-    struct message_share share; /* by id: "user:1000" */
+    struct message_share share;                /* by id: "user:1000" */
+    const char *tickets[PROTOCOL_TICKETS_MAX]; /* as texts, with secrets */
+    unsigned ticket_count;
 };
 
 struct record {

@@ -94,6 +94,7 @@ static bool is_same(const cJSON *recorded, const cJSON *value)
 struct player {
     struct raw raw;
     const char *name;
+    char ticket[PROTOCOL_TICKET_MAX + 1]; /* that came last */
     int last; /* the handle that came last, where requests carry it; -1 */
     bool carries;
 };
@@ -105,11 +106,24 @@ static void drop_last(struct player *player)
     player->last = -1;
 }
 
+/* "<ticket>" stands for the one that came last. */
+static void write_request(const struct player *player, const char *request,
+                          char *text, size_t size)
+{
+    static const char mark[] = "<ticket>";
+    const char *at = strstr(request, mark);
+    if (at)
+        snprintf(text, size, "%.*s%s%s\n", (int)(at - request), request,
+                 player->ticket, at + sizeof(mark) - 1);
+    else
+        snprintf(text, size, "%s\n", request);
+}
+
 static void send_request(struct player *player, const char *request)
 {
     static const char index[] = "{\"memory\":0}";
     char text[8400];
-    snprintf(text, sizeof(text), "%s\n", request);
+    write_request(player, request, text, sizeof(text));
     if (player->last < 0 || !strstr(text, index)) {
         REQUIRE(raw_send(&player->raw, text, strlen(text)));
         return;
@@ -126,6 +140,7 @@ static void send_request(struct player *player, const char *request)
 static void expect_reply(struct player *player, const char *recorded)
 {
     struct message_grant grant;
+    struct message_ticket ticket;
     const struct message_reply *reply = raw_reply(&player->raw);
     cJSON *expected = cJSON_Parse(recorded);
     cJSON *came = cJSON_Parse(player->raw.line);
@@ -135,6 +150,8 @@ static void expect_reply(struct player *player, const char *recorded)
              player->raw.line);
     cJSON_Delete(expected);
     cJSON_Delete(came);
+    if (reply->ok && message_reply_ticket(reply, &ticket) == 0)
+        snprintf(player->ticket, sizeof(player->ticket), "%s", ticket.ticket);
     if (!reply->ok || message_reply_grant(reply, &grant) != 0 ||
         grant.memory.form == MESSAGE_HANDLE_NONE)
         return;

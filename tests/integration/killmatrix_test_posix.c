@@ -52,6 +52,8 @@ struct held {
     int fd;
     bool persist;
     bool removed;
+    bool spent;
+    char ticket[PROTOCOL_TICKET_MAX + 1]; /* "": it has none */
     size_t size;
 };
 
@@ -376,9 +378,52 @@ static int take_name_away(struct worker *worker, int index)
     return ANSWERED;
 }
 
+static int offer(struct worker *worker, struct held *held)
+{
+    struct message_ticket made;
+    if (ask(worker, NULL, -1,
+            "\"op\":\"offer\",\"grant\":%ju,\"expires_ms\":86400000",
+            (uintmax_t)held->grant) != ANSWERED)
+        return LOST;
+    if (!worker->reply.ok)
+        return ANSWERED; /* those of lost answers count too */
+    REQUIRE_INT(message_reply_ticket(&worker->reply, &made), 0);
+    snprintf(held->ticket, sizeof(held->ticket), "%s", made.ticket);
+    held->spent = false;
+    return ANSWERED;
+}
+
+/* A ticket that was told of is good for once, whoever dies. */
+static int use_ticket(struct worker *worker, struct held *held)
+{
+    char ticket[sizeof(held->ticket)];
+    struct message_grant grant;
+    int fd;
+    if (!held->ticket[0])
+        return offer(worker, held);
+    memcpy(ticket, held->ticket, sizeof(ticket));
+    held->ticket[0] = '\0';
+    if (ask(worker, &fd, -1, "\"op\":\"redeem\",\"ticket\":\"%s\"", ticket) !=
+        ANSWERED)
+        return LOST;
+    if (worker->reply.ok == held->spent &&
+        worker->reply.error != PROTOCOL_RATE_LIMITED)
+        FAIL("client %u: a ticket that is %s: %s", worker->number,
+             held->spent ? "spent" : "good", worker->line);
+    if (!worker->reply.ok)
+        return ANSWERED;
+    REQUIRE_INT(message_reply_grant(&worker->reply, &grant), 0);
+    REQUIRE(is_same(fd, held->fd));
+    close(fd);
+    memcpy(held->ticket, ticket, sizeof(ticket));
+    held->spent = true;
+    return ask(worker, NULL, -1, "\"op\":\"release\",\"grant\":%ju",
+               (uintmax_t)grant.grant);
+}
+
 static int work_once(struct worker *worker)
 {
-    unsigned what = draw(worker, 10);
+    unsigned what = draw(worker, 13);
     int index =
         worker->count > 0 ? (int)draw(worker, (unsigned)worker->count) : 0;
     if (what < 4 || worker->count == 0)
@@ -389,6 +434,8 @@ static int work_once(struct worker *worker)
         return take_name_away(worker, index);
     if (what < 9)
         return expect_name(worker, &worker->held[index]);
+    if (what < 12)
+        return use_ticket(worker, &worker->held[index]);
     return ask(worker, NULL, -1, "\"op\":\"list\",\"limit\":10");
 }
 

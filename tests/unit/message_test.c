@@ -40,6 +40,15 @@ static const struct {
     {"{'id':6,'op':'reclaim','segment':3,'handles':{'memory':0}}",
      "{'id':6,'op':'reclaim','segment':3,'access':'ro','handles':"
      "{'memory':0}}"},
+    {"{'id':6,'op':'offer','grant':4}",
+     "{'id':6,'op':'offer','grant':4,'access':'ro','uses':1,"
+     "'expires_ms':60000}"},
+    {"{'id':6,'op':'offer','grant':4,'access':'rw','uses':1000,"
+     "'expires_ms':86400000}",
+     "{'id':6,'op':'offer','grant':4,'access':'rw','uses':1000,"
+     "'expires_ms':86400000}"},
+    {"{'id':6,'op':'redeem','ticket':'3-00ff'}",
+     "{'id':6,'op':'redeem','ticket':'3-00ff'}"},
     {"{'id':10,'op':'ping'}", "{'id':10,'op':'ping'}"},
     {"{'id':11,'op':'stats'}", "{'id':11,'op':'stats'}"},
     {"{'id':12,'op':'clients','after':2,'limit':3}",

@@ -4,6 +4,7 @@
 #include "identity.h"
 #include "record.h"
 #include "tests/support/runner.h"
+#include "ticket.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -50,6 +51,9 @@ static struct record full_record(void)
     record.segment.share.read_count = 2;
     record.segment.share.write[0] = "group:4294967295";
     record.segment.share.write_count = 1;
+    record.segment.tickets[0] = "1 2 ro 00";
+    record.segment.tickets[1] = "1 2 rw 33";
+    record.segment.ticket_count = 2;
     return record;
 }
 
@@ -71,6 +75,8 @@ START_TEST(segment_comes_through_whole)
     ck_assert_str_eq(s->share.read[1], "user:5");
     ck_assert_uint_eq(s->share.write_count, 1);
     ck_assert_str_eq(s->share.write[0], "group:4294967295");
+    ck_assert_uint_eq(s->ticket_count, 2);
+    ck_assert_str_eq(s->tickets[1], "1 2 rw 33");
     record_deinit(&again);
 }
 END_TEST
@@ -132,15 +138,20 @@ START_TEST(largest_record_is_one_line)
     static char name[PROTOCOL_NAME_MAX + 1];
     static char principal[sizeof("group:") + IDENTITY_ID_MAX];
     static char owner[IDENTITY_TEXT_MAX];
+    static char ticket[TICKET_RECORD_MAX];
     struct record record = full_record();
     struct record_segment *s = &record.segment;
 
     memset(name, '"', PROTOCOL_NAME_MAX);
     memset(principal, '1', sizeof(principal) - 1);
     memset(owner, '1', sizeof(owner) - 1);
+    memset(ticket, '1', sizeof(ticket) - 1);
     for (int i = 0; i < PROTOCOL_SHARE_MAX; i++)
         s->share.read[i] = s->share.write[i] = principal;
     s->share.read_count = s->share.write_count = PROTOCOL_SHARE_MAX;
+    for (int i = 0; i < PROTOCOL_TICKETS_MAX; i++)
+        s->tickets[i] = ticket;
+    s->ticket_count = PROTOCOL_TICKETS_MAX;
     s->name = name;
     s->owner = owner;
     write_and_read(&record);
@@ -173,7 +184,8 @@ START_TEST(what_is_no_record_is_refused)
 }
 END_TEST
 
-/* Spoils one member's key after the other; only the name may be missing. */
+/* Spoils one member's key after the other; only the name and tickets may be
+ * missing. */
 START_TEST(segment_without_a_member_is_refused)
 {
     struct record record = full_record();
@@ -186,7 +198,8 @@ START_TEST(segment_without_a_member_is_refused)
     text = line.data;
     for (char *at = text; (at = memchr(at, ':', size - (size_t)(at - text)));
          at++) {
-        if (at[-1] != '"' || memcmp(at - 6, "\"name", 5) == 0)
+        if (at[-1] != '"' || memcmp(at - 6, "\"name", 5) == 0 ||
+            memcmp(at - 9, "\"tickets", 8) == 0)
             continue;
         at[-2]++;
         ck_assert_msg(record_decode(text, size, &again) == MESSAGE_MALFORMED,

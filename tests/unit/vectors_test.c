@@ -145,6 +145,7 @@ static int write_ok(struct buffer *out, const struct message_reply *reply,
     struct message_welcome welcome;
     struct message_grant grant;
     struct message_segment segment;
+    struct message_ticket ticket;
 
     switch (op) {
     case PROTOCOL_HELLO:
@@ -153,8 +154,12 @@ static int write_ok(struct buffer *out, const struct message_reply *reply,
     case PROTOCOL_CREATE:
     case PROTOCOL_OPEN:
     case PROTOCOL_RECLAIM:
+    case PROTOCOL_REDEEM:
         REQUIRE(message_reply_grant(reply, &grant) == 0);
         return message_grant_write(out, reply->id, &grant);
+    case PROTOCOL_OFFER:
+        REQUIRE(message_reply_ticket(reply, &ticket) == 0);
+        return message_ticket_write(out, reply->id, &ticket);
     case PROTOCOL_STAT:
         REQUIRE(message_reply_stat(reply, &segment) == 0);
         return message_stat_write(out, reply->id, &segment);
