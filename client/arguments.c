@@ -117,3 +117,13 @@ int arguments_principals(const char *what, const char *const *principals,
     *list_count = (unsigned)count;
     return 0;
 }
+
+int arguments_ticket(const char *ticket)
+{
+    int r = arguments_given("ticket", ticket);
+
+    if (r == 0 && (strlen(ticket) > PROTOCOL_TICKET_MAX ||
+                   ticket[strspn(ticket, "0123456789abcdef-")] != '\0'))
+        r = error_note(SEGB_E_INVALID_ARGUMENT, "ticket: this is none");
+    return r;
+}

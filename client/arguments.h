@@ -38,6 +38,9 @@ int arguments_access(int access, int otherwise, int *checked,
 int arguments_principals(const char *what, const char *const *principals,
                          size_t count, const char **list, unsigned *list_count);
 
+/* What may be a ticket, by its form; the sentence does not show it. */
+int arguments_ticket(const char *ticket);
+
 /* Nothing of these may be NULL. */
 int arguments_given(const char *what, const void *pointer);
 

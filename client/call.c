@@ -343,6 +343,28 @@ static int wait_turn(segb_client *client, struct call *call)
     return r;
 }
 
+/* Whether the segment's grant can be given back: it went with its connection,
+ * and a new one is the guard's as long as that restores. */
+static bool has_grant(const segb_client *client, const segb_segment *segment)
+{
+    return segment->grant != 0 && is_connected(client) &&
+           segment->connection == client->connection;
+}
+
+/* A grant's number is good for one connection, so it is looked up when that is
+ * known. */
+static int name_grant(const segb_client *client,
+                      struct message_request *request, const struct call *call)
+{
+    if (!call->of)
+        return 0;
+    if (!has_grant(client, call->of))
+        return error_note(SEGB_E_NOT_FOUND,
+                          "the broker does not know this segment any more");
+    request->offer.grant = call->of->grant;
+    return 0;
+}
+
 /* Sends the request. 0 and the call is pending, or done already. */
 static int start(segb_client *client, struct message_request *request,
                  struct call *call)
@@ -353,7 +375,9 @@ static int start(segb_client *client, struct message_request *request,
         return r;
     if (!is_connected(client))
         return no_connection(client);
-    r = queue(client, request);
+    r = name_grant(client, request, call);
+    if (r == 0)
+        r = queue(client, request);
     if (r < 0)
         return r;
     client->has_handle = call->has_handle;
@@ -515,14 +539,6 @@ int call_begin(segb_client *client, struct message_request *request,
         r = start(client, request, call);
     client_unlock(client);
     return r;
-}
-
-/* Whether the segment's grant can be given back: it went with its connection,
- * and a new one is the guard's as long as that restores. */
-static bool has_grant(const segb_client *client, const segb_segment *segment)
-{
-    return segment->grant != 0 && is_connected(client) &&
-           segment->connection == client->connection;
 }
 
 void call_release(segb_client *client, const segb_segment *segment)

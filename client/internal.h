@@ -43,9 +43,10 @@ struct call {
     bool repeats;          /* is asked again when its connection was lost */
     bool has_handle;       /* that goes along: */
     frame_handle handle;
-    int access;       /* asked for, SEGB_... */
-    bool done;        /* what follows is filled */
-    int status;       /* 0 or SEGB_E_... */
+    const segb_segment *of; /* whose grant the request is about, or NULL */
+    int access;             /* asked for, SEGB_...; 0: whatever comes */
+    bool done;              /* what follows is filled */
+    int status;             /* 0 or SEGB_E_... */
     const char *text; /* to a failure; the reply's, the client's or static */
     struct message_reply reply; /* without document when there is none */
     segb_segment *segment;      /* the call's until somebody takes it */

@@ -37,7 +37,8 @@ static void fill_info(const struct message_segment *from, segb_info *info)
                         .commit = from->commit,
                         .persist = from->persist,
                         .grants = from->grants,
-                        .created_at = from->created_at};
+                        .created_at = from->created_at,
+                        .tickets = from->tickets};
 }
 
 /* Who is told of the rows; one of the functions is set. */

@@ -118,7 +118,7 @@ static void take_grant(segb_client *client, struct call *call,
 
     if (message_reply_grant(reply, &grant) != 0 ||
         grant.memory.form == MESSAGE_HANDLE_NONE ||
-        access_of(grant.access) != call->access) {
+        (call->access && access_of(grant.access) != call->access)) {
         nonsense(client, "the broker's reply is not the grant asked for");
         return;
     }

@@ -142,6 +142,13 @@ typedef struct segb_open_options {
     uint64_t id; /* opens by id when the name is NULL */
 } segb_open_options;
 
+typedef struct segb_offer_options {
+    size_t struct_size;
+    int access;          /* that it gives; 0: SEGB_RO */
+    unsigned uses;       /* how often it may be redeemed, to 1000; 0: once */
+    unsigned expires_ms; /* from now, to 86400000 (a day); 0: 60000 */
+} segb_offer_options;
+
 /* Facts of a segment; strings are valid in the callback only, and for
  * segb_stat until the next segb_ call of this thread. */
 typedef struct segb_info {
@@ -157,6 +164,7 @@ typedef struct segb_info {
     int persist;
     uint64_t grants;
     uint64_t created_at; /* seconds since 1970 UTC */
+    uint64_t tickets;    /* that can be redeemed still */
 } segb_info;
 
 typedef struct segb_budget {
@@ -233,6 +241,26 @@ int segb_created(const segb_segment *segment);
  * use pread and pwrite. */
 intptr_t segb_handle(const segb_segment *segment);
 
+/* ---- tickets ---- */
+
+/* Bytes that a ticket takes, its NUL included. */
+#define SEGB_TICKET_MAX 96
+
+/* Makes a ticket: a secret that gives a grant to the segment to whoever
+ * redeems it, whatever user he is. `size` is that of `ticket`, at least
+ * SEGB_TICKET_MAX. It holds nothing: keep the segment open until it was
+ * redeemed. SEGB_E_ACCESS_DENIED when the segment's own access is less,
+ * SEGB_E_BUSY when it has 64 tickets. */
+int segb_offer(segb_segment *segment, const segb_offer_options *options,
+               char *ticket, size_t size);
+
+/* Opens the segment of a ticket, with the access that it gives.
+ * SEGB_E_NOT_FOUND: it is wrong, spent or expired. SEGB_E_RATE_LIMITED: this
+ * user has tried too many wrong ones. After SEGB_E_GONE the ticket may be
+ * spent. */
+int segb_redeem(segb_client *client, const char *ticket,
+                segb_segment **segment);
+
 /* ---- views ---- */
 
 /* Maps `length` bytes from `offset`, 0 for all up to the segment's end. Any
@@ -297,6 +325,8 @@ int segb_create_async(segb_client *client, const char *name, size_t size,
 int segb_open_async(segb_client *client, const char *name,
                     const segb_open_options *options, segb_done_fn done,
                     void *data);
+int segb_redeem_async(segb_client *client, const char *ticket,
+                      segb_done_fn done, void *data);
 
 /* The descriptor to poll for reading, on Windows an event's HANDLE to wait for:
  * call segb_client_dispatch when it is readable, or set. It becomes so also for

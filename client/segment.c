@@ -151,6 +151,19 @@ int segb_open(segb_client *client, const char *name,
     return r < 0 ? r : run(client, &request, &call, segment);
 }
 
+int segb_redeem(segb_client *client, const char *ticket, segb_segment **segment)
+{
+    struct message_request request = {.op = PROTOCOL_REDEEM, .redeem = ticket};
+    struct call call = {.grants = true};
+    int r = arguments_given("client", client);
+
+    if (r == 0)
+        r = arguments_given("segment", (const void *)segment);
+    if (r == 0)
+        r = arguments_ticket(ticket);
+    return r < 0 ? r : run(client, &request, &call, segment);
+}
+
 /* ---- being told of the grant ---- */
 
 /* `prepared` has what the request asked for. */
@@ -201,6 +214,18 @@ int segb_open_async(segb_client *client, const char *name,
 
     if (r == 0)
         r = prepare_open(name, options, &request, &call.access);
+    return r < 0 ? r : begin(client, &request, &call);
+}
+
+int segb_redeem_async(segb_client *client, const char *ticket,
+                      segb_done_fn done, void *data)
+{
+    struct message_request request = {.op = PROTOCOL_REDEEM, .redeem = ticket};
+    struct call call = {.grants = true, .when_done = done, .data = data};
+    int r = check_callback(client, done);
+
+    if (r == 0)
+        r = arguments_ticket(ticket);
     return r < 0 ? r : begin(client, &request, &call);
 }
 

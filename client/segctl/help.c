@@ -52,6 +52,9 @@ static const struct {
     {TAKES_ALL,
      "  --all                   every section, for administrators\n"},
     {TAKES_COUNT, "  -c, --count N           so many times\n"},
+    {TAKES_OFFER,
+     "  --uses N                redeemed so often, 1 to 1000; else once\n"
+     "  --expires TIME          and no later: 90s, 5m, 2h; else 60s\n"},
     {TAKES_FD, "  --fd N                  the descriptor's number, else 3\n"},
     {TAKES_JSON, "  --json                  print JSON, one value on one "
                  "line\n"},

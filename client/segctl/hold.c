@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { LOOK_MS = 200 };
+
 const char *hold_access_name(int access)
 {
     if (access == SEGB_COW)
@@ -97,15 +99,20 @@ static bool is_service_there(const struct arguments *arguments)
     return r != SEGB_E_NO_BROKER;
 }
 
-static int wait_for_end(segb_client *client, const struct arguments *arguments)
+int hold_until(segb_client *client, const struct arguments *arguments,
+               hold_over_fn over, void *data)
 {
     for (;;) {
-        int r = terminal_hold(segb_client_fd(client));
+        int r = terminal_hold(segb_client_fd(client), over ? LOOK_MS : -1);
 
         if (r == TERMINAL_E_INTERRUPTED)
             return STATUS_DONE;
-        if (r != 0)
+        if (r < 0)
             return report_failure(arguments, "%s", strerror(errno));
+        if (r == TERMINAL_LATE && !over(data))
+            continue;
+        if (r == TERMINAL_LATE)
+            return STATUS_DONE;
         r = segb_client_dispatch(client);
         /* The broker may have been lost: waits for the next one. */
         while (r == 0 && (r = segb_ping(client)) == SEGB_E_GONE &&
@@ -127,5 +134,5 @@ int hold_announce(segb_client *client, const struct arguments *arguments,
         note_ready(arguments, segment, returns);
     if (output_error())
         return report_stdout(arguments, output_error());
-    return returns ? STATUS_DONE : wait_for_end(client, arguments);
+    return returns ? STATUS_DONE : hold_until(client, arguments, NULL, NULL);
 }

@@ -20,6 +20,14 @@ int hold_create(segb_client *client, const struct arguments *arguments,
 int hold_open(segb_client *client, const struct arguments *arguments,
               int access, segb_segment **segment, int *status);
 
+/* Whether what is waited for has come. */
+typedef bool (*hold_over_fn)(void *data);
+
+/* Waits until interrupted, until it is over (`over` may be NULL; it is asked
+ * several times a second), or until the broker has gone. The exit status. */
+int hold_until(segb_client *client, const struct arguments *arguments,
+               hold_over_fn over, void *data);
+
 /*
  * Tells that the segment is ready, on stderr or as JSON on stdout. Unless it
  * `returns`, waits until interrupted (STATUS_DONE) or until the broker has

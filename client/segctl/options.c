@@ -26,10 +26,18 @@ enum {
     OPTION_SHARE_WRITE,
     OPTION_IF_EXISTS,
     OPTION_ALL,
-    OPTION_FD
+    OPTION_FD,
+    OPTION_USES,
+    OPTION_EXPIRES
 };
 
-enum { FD_MAX = 255, COUNT_MAX = 1000000, OPTIONS_MAX = 24 };
+enum {
+    FD_MAX = 255,
+    COUNT_MAX = 1000000,
+    USES_MAX = 1000,
+    EXPIRES_MAX = 24 * 60 * 60, /* seconds */
+    OPTIONS_MAX = 24
+};
 
 static const struct {
     struct option option;
@@ -50,6 +58,8 @@ static const struct {
     {{"all", no_argument, NULL, OPTION_ALL}, TAKES_ALL},
     {{"count", required_argument, NULL, 'c'}, TAKES_COUNT},
     {{"fd", required_argument, NULL, OPTION_FD}, TAKES_FD},
+    {{"uses", required_argument, NULL, OPTION_USES}, TAKES_OFFER},
+    {{"expires", required_argument, NULL, OPTION_EXPIRES}, TAKES_OFFER},
 };
 
 /* Says in one line what is wrong, and where help is. */
@@ -111,6 +121,31 @@ int options_size_parse(const char *string, size_t *size)
     return 0;
 }
 
+/* `90`, `90s`, `5m` or `2h`, in seconds. */
+static int time_parse(const char *string, uint64_t most, uint64_t *seconds)
+{
+    static const char units[] = "smh";
+    static const unsigned factors[] = {1, 60, 3600};
+    const char *unit;
+    unsigned factor = 1;
+    char *end;
+
+    if (*string < '0' || *string > '9')
+        return 1;
+    errno = 0;
+    *seconds = strtoull(string, &end, 10);
+    if (errno != 0 || *seconds > most)
+        return 1;
+    if (*end != '\0') {
+        unit = strchr(units, *end);
+        if (!unit || end[1] != '\0')
+            return 1;
+        factor = factors[unit - units];
+    }
+    *seconds *= factor;
+    return *seconds == 0 || *seconds > most;
+}
+
 static int access_parse(const char *string, int *access)
 {
     if (strcmp(string, "ro") == 0)
@@ -161,6 +196,20 @@ static int take_value(struct arguments *a, int option, const char *value)
             return wrong(verb, "--count '%s' is not between 1 and %d", value,
                          COUNT_MAX);
         a->count = (unsigned)number;
+        return OPTIONS_READ;
+    case OPTION_USES:
+        if (number_parse(value, USES_MAX, &number) || number == 0)
+            return wrong(verb, "--uses '%s' is not between 1 and %d", value,
+                         USES_MAX);
+        a->uses = (unsigned)number;
+        return OPTIONS_READ;
+    case OPTION_EXPIRES:
+        if (time_parse(value, EXPIRES_MAX, &number))
+            return wrong(verb,
+                         "--expires '%s' is no time like 90s, 5m or 2h, "
+                         "a day at most",
+                         value);
+        a->expires_ms = (unsigned)number * 1000;
         return OPTIONS_READ;
     default:
         if (number_parse(value, FD_MAX, &number))
@@ -322,6 +371,9 @@ static int take_operands(struct arguments *a, int count, char **operands,
         return OPTIONS_READ;
     case OPERANDS_PREFIX:
         a->prefix = count > 0 ? operands[0] : NULL;
+        return OPTIONS_READ;
+    case OPERANDS_TICKET:
+        a->ticket = count > 0 ? operands[0] : NULL;
         return OPTIONS_READ;
     case OPERANDS_NAME_SIZE:
         if (count == 0)

@@ -22,7 +22,8 @@ enum {
     TAKES_SIZE = 1 << 5,
     TAKES_ALL = 1 << 6,
     TAKES_COUNT = 1 << 7,
-    TAKES_FD = 1 << 8
+    TAKES_FD = 1 << 8,
+    TAKES_OFFER = 1 << 9 /* --uses --expires */
 };
 
 enum operands {
@@ -33,6 +34,7 @@ enum operands {
     OPERANDS_NAME_SIZE,  /* [NAME] SIZE */
     OPERANDS_PREFIX,     /* [PREFIX] */
     OPERANDS_LEVEL,
+    OPERANDS_TICKET, /* [TICKET] */
     OPERANDS_COMMAND /* a target, then a command with its arguments */
 };
 
@@ -63,6 +65,7 @@ struct arguments {
     uint64_t id;
     const char *prefix;
     const char *level;
+    const char *ticket;   /* NULL: stdin has it */
     char *const *command; /* ends with NULL */
 
     int access; /* SEGB_..., 0 for the default */
@@ -72,8 +75,10 @@ struct arguments {
     bool persist;
     bool fail_if_exists;
     bool all;
-    unsigned count; /* 0 when not given */
-    int fd;         /* -1 when not given */
+    unsigned count;      /* 0 when not given */
+    int fd;              /* -1 when not given */
+    unsigned uses;       /* 0 when not given */
+    unsigned expires_ms; /* 0 when not given */
     const char **share_read;
     size_t share_read_count;
     const char **share_write;

@@ -8,8 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Both negative. */
+/* Outcomes; the errors are negative. */
 enum {
+    TERMINAL_LATE = 1,
     TERMINAL_E_FAILED = -1,     /* errno says why */
     TERMINAL_E_INTERRUPTED = -2 /* the user asked to end */
 };
@@ -54,9 +55,10 @@ int terminal_close_stdout(void);
  * when the program began stay so. */
 void terminal_catch_interrupts(void);
 
-/* Waits until interrupted (TERMINAL_E_INTERRUPTED) or until `fd` is readable
- * (0); on Windows `fd` is an event. */
-int terminal_hold(int fd);
+/* Waits until interrupted (TERMINAL_E_INTERRUPTED), until `fd` is readable
+ * (0), or so long (TERMINAL_LATE; negative: for ever). On Windows `fd` is an
+ * event. */
+int terminal_hold(int fd, int milliseconds);
 
 /* Waits at most so long until `fd` is readable; whether it is. */
 bool terminal_wait(int fd, int milliseconds);

@@ -93,12 +93,13 @@ uint64_t terminal_stdin_size(void)
     return (uint64_t)(facts.st_size - at);
 }
 
-/* Until fd is readable: 0; TERMINAL_E_INTERRUPTED; TERMINAL_E_FAILED. Signals
+/* Until fd is readable: 0; TERMINAL_LATE; an error. Signals
  * are let in only here, so none can slip in between the look at the flag and
  * the wait. */
-static int wait_readable(int fd)
+static int wait_readable(int fd, const struct timespec *most)
 {
     fd_set set;
+    int r;
 
     if (fd < 0 || fd >= FD_SETSIZE) {
         errno = EBADF;
@@ -109,8 +110,9 @@ static int wait_readable(int fd)
         FD_SET(fd, &set);
         if (interrupted)
             return TERMINAL_E_INTERRUPTED;
-        if (pselect(fd + 1, &set, NULL, NULL, NULL, &outside) > 0)
-            return 0;
+        r = pselect(fd + 1, &set, NULL, NULL, most, &outside);
+        if (r >= 0)
+            return r > 0 ? 0 : TERMINAL_LATE;
         if (errno != EINTR)
             return TERMINAL_E_FAILED;
     }
@@ -119,7 +121,7 @@ static int wait_readable(int fd)
 ptrdiff_t terminal_read(void *bytes, size_t size)
 {
     for (;;) {
-        int r = catching ? wait_readable(STDIN_FILENO) : 0;
+        int r = catching ? wait_readable(STDIN_FILENO, NULL) : 0;
         ssize_t got;
 
         if (r < 0)
@@ -191,9 +193,12 @@ void terminal_catch_interrupts(void)
     catching = true;
 }
 
-int terminal_hold(int fd)
+int terminal_hold(int fd, int milliseconds)
 {
-    return wait_readable(fd);
+    struct timespec most = {.tv_sec = milliseconds / 1000,
+                            .tv_nsec = milliseconds % 1000 * 1000000L};
+
+    return wait_readable(fd, milliseconds < 0 ? NULL : &most);
 }
 
 bool terminal_wait(int fd, int milliseconds)

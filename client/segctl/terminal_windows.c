@@ -146,14 +146,17 @@ void terminal_catch_interrupts(void)
         SetConsoleCtrlHandler(note_interrupt, TRUE);
 }
 
-int terminal_hold(int fd)
+int terminal_hold(int fd, int milliseconds)
 {
     HANDLE events[] = {(HANDLE)(intptr_t)fd, interrupted};
-    DWORD r =
-        WaitForMultipleObjects(interrupted ? 2 : 1, events, FALSE, INFINITE);
+    DWORD r = WaitForMultipleObjects(interrupted ? 2 : 1, events, FALSE,
+                                     milliseconds < 0 ? INFINITE
+                                                      : (DWORD)milliseconds);
 
     if (r == WAIT_OBJECT_0)
         return 0;
+    if (r == WAIT_TIMEOUT)
+        return TERMINAL_LATE;
     errno = EINVAL;
     return r == WAIT_OBJECT_0 + 1 ? TERMINAL_E_INTERRUPTED : TERMINAL_E_FAILED;
 }

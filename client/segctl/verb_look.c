@@ -45,6 +45,7 @@ static void add_record(struct json *json, const segb_info *info)
     json_bool(json, "persist", info->persist != 0);
     json_number(json, "grants", info->grants);
     json_number(json, "created_at", info->created_at);
+    json_number(json, "tickets", info->tickets);
     json_object_end(json);
 }
 
@@ -152,6 +153,10 @@ static void print_record(const segb_info *info)
     add_pair(&table, "persistent", info->persist ? "yes" : "no");
     table_add_string(&table, "grants");
     table_add_number(&table, info->grants);
+    if (info->tickets > 0) {
+        table_add_string(&table, "tickets");
+        table_add_number(&table, info->tickets);
+    }
     add_time_pair(&table, "created", info->created_at);
     write_pairs(&table);
 }

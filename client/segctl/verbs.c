@@ -63,6 +63,19 @@ const struct verb verbs[] = {
      "Map the descriptor or use pread: its file offset is shared with others\n"
      "that have the segment. Its end is SEGBROKER_SIZE rounded up to pages.\n",
      TAKES_ID | TAKES_ACCESS | TAKES_FD, OPERANDS_COMMAND, verb_exec},
+    {"share", "[OPTION]... NAME", "let whoever has a ticket have a segment",
+     "Open a segment, print a ticket for it on stdout, and hold the segment\n"
+     "until the ticket was redeemed or has expired, or until interrupted. Who\n"
+     "redeems the ticket gets the segment, whatever user he is, ro unless\n"
+     "--access says otherwise: a ticket is a secret.\n",
+     TAKES_JSON | TAKES_ID | TAKES_ACCESS | TAKES_OFFER, OPERANDS_TARGET,
+     verb_share},
+    {"redeem", "[OPTION]... [TICKET]",
+     "open the segment of a ticket, and hold it",
+     "Open the segment of a ticket, say when it is ready and hold it until\n"
+     "interrupted. Without TICKET, or where it is -, the ticket is the first\n"
+     "line of stdin. Prefer that: others see command lines.\n",
+     TAKES_JSON, OPERANDS_TICKET, verb_redeem},
     {"ping", "[OPTION]...", "ask whether the broker answers",
      "Ask the broker for an answer and tell how long it took.\n",
      TAKES_JSON | TAKES_COUNT, OPERANDS_NONE, verb_ping},

@@ -15,6 +15,8 @@ int verb_info(segb_client *client, const struct arguments *arguments);
 int verb_usage(segb_client *client, const struct arguments *arguments);
 int verb_remove(segb_client *client, const struct arguments *arguments);
 int verb_ping(segb_client *client, const struct arguments *arguments);
+int verb_share(segb_client *client, const struct arguments *arguments);
+int verb_redeem(segb_client *client, const struct arguments *arguments);
 int verb_exec(segb_client *client, const struct arguments *arguments);
 int verb_clients(segb_client *client, const struct arguments *arguments);
 int verb_stats(segb_client *client, const struct arguments *arguments);

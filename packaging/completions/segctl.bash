@@ -66,7 +66,7 @@ _segctl() {
         [[ ${COMPREPLY[*]} != *: ]] || compopt -o nospace
         return
         ;;
-    --size | --count | -c | --id | --fd) return ;;
+    --size | --count | -c | --id | --fd | --uses | --expires) return ;;
     *)
         if [[ $current == -* ]]; then
             words=$(_segctl_options ${verb:+"$verb"})
@@ -74,7 +74,7 @@ _segctl() {
             words=$(_segctl_verbs)
         else
             case $verb in
-            open | cat | info | remove | list | exec | put | create)
+            open | cat | info | remove | list | exec | put | create | share)
                 words=$(_segctl_names)
                 ;;
             log-level) words='error warning info debug' ;;

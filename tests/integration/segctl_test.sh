@@ -718,6 +718,44 @@ shows_progress_on_a_terminal() {
     rm "$folder/fifo"
 }
 
+# ---- tickets ----
+
+share_ends_when_redeemed() {
+    local id
+    hold holder create 8192
+    id=$(grep -o -E '[0-9]+' "$folder/holder.err" | head -1)
+    rm -f "$folder/ticket"
+    "$segctl" share --id "$id" --access rw --uses 2 >"$folder/ticket" &
+    other=$!
+    await 5 test -s "$folder/ticket" || fail 'no ticket'
+    input=$folder/ticket hold first redeem
+    has "$(cat "$folder/first.err")" "segment $id, " ' rw: ready'
+    kill -0 "$other" || fail 'it did not wait for the second one'
+    ends "$holder" 0 TERM
+    # Given on the command line, which is what the page warns of.
+    hold second redeem "$(<"$folder/ticket")"
+    ends "$other" 0
+    input=$folder/ticket try 4 redeem -
+    has "$err" 'segctl: redeem: not-found'
+    [[ $err != *"$(cut -d - -f 2 "$folder/ticket")"* ]] || fail 'it is told'
+    ends "${first:?}" 0 TERM
+    ends "${second:?}" 0 TERM
+}
+
+share_ends_with_its_ticket() {
+    hold holder create short 4096
+    try 0 share short --expires 1s --json
+    json "$folder/out" 'it["segment"] > 0 and len(it["ticket"]) > 65'
+    ends "$holder" 0 TERM
+    try 4 share short
+    try 2 redeem
+    has "$err" 'no ticket'
+    try 2 redeem 'what is none'
+    try 2 share short --uses 0
+    try 2 share short --expires 2d
+    try 2 share short --expires 25h
+}
+
 # ---- the end ----
 
 holders_see_the_broker_end() {
@@ -759,7 +797,8 @@ for test in helps tells_its_version refuses_wrong_usage \
     tells_usage administrators_see_and_steer reload_says_what_is_wrong \
     others_are_refused exec_hands_the_segment_over exec_keeps_to_the_access \
     exec_ends_as_the_command_does tables_fit_a_terminal \
-    shows_progress_on_a_terminal holders_see_the_broker_end nothing_is_left; do
+    shows_progress_on_a_terminal share_ends_when_redeemed \
+    share_ends_with_its_ticket holders_see_the_broker_end nothing_is_left; do
     check "$test"
 done
 

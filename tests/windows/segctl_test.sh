@@ -97,6 +97,20 @@ kill "$holder" 2>/dev/null
 wait "$holder" 2>/dev/null
 holder=
 
+timeout 60 wine64 "$build/segctl.exe" share data >"$folder/ticket" 2>/dev/null &
+holder=$!
+soon test -s "$folder/ticket"
+timeout 60 wine64 "$build/segctl.exe" redeem <"$folder/ticket" \
+    >"$folder/out" 2>&1 &
+other=$!
+soon grep -q held "$folder/out"
+check 'redeems what was shared' grep -q 'ro: ready' "$folder/out"
+check 'shares until it is redeemed' wait "$holder"
+holder=
+input=$folder/ticket try 'redeems once' 4 not-found redeem
+kill "$other" 2>/dev/null
+wait "$other" 2>/dev/null
+
 printf '[default]\nbytes = 1MiB\n' >"$folder/segbroker.conf"
 try 'reloads' 0 reloaded reload
 try 'has the new quota' 0 '1 MiB' usage
