@@ -26,6 +26,12 @@ static void fill_info(const struct message_segment *from, segb_info *info)
         [PROTOCOL_HELD] = SEGB_HELD,
     };
 
+    static const int frozens[PROTOCOL_FROZENS] = {
+        [PROTOCOL_FROZEN_NO] = SEGB_FROZEN_NO,
+        [PROTOCOL_FROZEN_FUTURE] = SEGB_FROZEN_FUTURE,
+        [PROTOCOL_FROZEN_YES] = SEGB_FROZEN_YES,
+    };
+
     *info = (segb_info){.id = from->segment,
                         .name = from->name,
                         .owner = from->owner,
@@ -38,7 +44,9 @@ static void fill_info(const struct message_segment *from, segb_info *info)
                         .persist = from->persist,
                         .grants = from->grants,
                         .created_at = from->created_at,
-                        .tickets = from->tickets};
+                        .tickets = from->tickets,
+                        .freezable = from->freezable,
+                        .frozen = frozens[from->frozen]};
 }
 
 /* Who is told of the rows; one of the functions is set. */
@@ -276,6 +284,43 @@ int segb_remove(segb_client *client, const char *name, uint64_t id)
     int r = arguments_target(name, id, &request.remove);
 
     return r < 0 ? r : call_plain(client, &request);
+}
+
+int segb_freeze(segb_client *client, const char *name, uint64_t id, int frozen)
+{
+    struct message_request request = {.op = PROTOCOL_FREEZE};
+    int r = arguments_target(name, id, &request.freeze.target);
+
+    if (r == 0 && frozen != SEGB_FROZEN_YES && frozen != SEGB_FROZEN_FUTURE)
+        r = error_set(SEGB_E_INVALID_ARGUMENT,
+                      "frozen: expected SEGB_FROZEN_YES or "
+                      "SEGB_FROZEN_FUTURE, not %d",
+                      frozen);
+    request.freeze.mode = frozen == SEGB_FROZEN_FUTURE ? PROTOCOL_FROZEN_FUTURE
+                                                       : PROTOCOL_FROZEN_YES;
+    return r < 0 ? r : call_plain(client, &request);
+}
+
+int segb_revoke(segb_client *client, const char *name, uint64_t id,
+                int *emptied)
+{
+    struct message_request request = {.op = PROTOCOL_REVOKE};
+    struct call call = {0};
+    bool is_emptied = false;
+    int r = arguments_given("client", client);
+
+    if (r == 0)
+        r = arguments_target(name, id, &request.revoke);
+    if (r == 0)
+        r = call_run(client, &request, &call);
+    if (r < 0)
+        return r;
+    if (message_reply_revoked(&call.reply, &is_emptied) != 0)
+        r = error_note(SEGB_E_PROTOCOL, "the broker's answer makes no sense");
+    else if (emptied)
+        *emptied = is_emptied;
+    call_deinit(&call);
+    return r;
 }
 
 /* ---- plain requests ---- */

@@ -92,6 +92,11 @@ typedef struct segb_segment segb_segment;
 #define SEGB_REMOVED 2 /* the name is gone, grants remain */
 #define SEGB_HELD 3    /* no grant remains, some process still maps it */
 
+/* Who can still change a segment's bytes. */
+#define SEGB_FROZEN_NO 0     /* who has a handle for writing, or gets one */
+#define SEGB_FROZEN_FUTURE 1 /* who had a view before */
+#define SEGB_FROZEN_YES 2    /* nobody */
+
 /* No limit, in segb_budget.limit. */
 #define SEGB_UNLIMITED ((uint64_t)-1)
 
@@ -134,6 +139,7 @@ typedef struct segb_create_options {
     size_t share_read_count;
     const char *const *share_write;
     size_t share_write_count;
+    int freezable; /* not 0: segb_freeze can be asked for it */
 } segb_create_options;
 
 typedef struct segb_open_options {
@@ -165,6 +171,8 @@ typedef struct segb_info {
     uint64_t grants;
     uint64_t created_at; /* seconds since 1970 UTC */
     uint64_t tickets;    /* that can be redeemed still */
+    int freezable;
+    int frozen; /* SEGB_FROZEN_NO, ... */
 } segb_info;
 
 typedef struct segb_budget {
@@ -282,6 +290,14 @@ int segb_flush(void *address, size_t length);
  * NULL. */
 int segb_remove(segb_client *client, const char *name, uint64_t id);
 
+/* Freezes a segment that was made freezable: SEGB_FROZEN_YES, and nobody can
+ * change its bytes any more, SEGB_E_BUSY while somebody has a view of a handle
+ * for writing; or SEGB_FROZEN_FUTURE, and no more such views can be made.
+ * SEGB_E_NOT_SUPPORTED when it is not freezable, or when the system cannot (no
+ * feature "freeze"; then SEGB_FROZEN_FUTURE only ends the giving of handles for
+ * writing). For the owner and administrators. By id when name is NULL. */
+int segb_freeze(segb_client *client, const char *name, uint64_t id, int frozen);
+
 /* Facts of one segment, by id when name is NULL. */
 int segb_stat(segb_client *client, const char *name, uint64_t id,
               segb_info *info);
@@ -300,6 +316,11 @@ int segb_ping(segb_client *client);
 
 int segb_stats(segb_client *client, segb_counter_fn row, void *data);
 int segb_peers(segb_client *client, segb_peer_fn row, void *data);
+/* Takes a segment's name and all grants to it away, for good, and makes its
+ * memory zeros; handles and views stay. `emptied` (may be NULL): whether it is
+ * zeros now, which what is frozen cannot be. By id when name is NULL. */
+int segb_revoke(segb_client *client, const char *name, uint64_t id,
+                int *emptied);
 int segb_reload(segb_client *client);
 /* "error", "warning", "info" or "debug". */
 int segb_log_level(segb_client *client, const char *level);

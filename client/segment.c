@@ -92,6 +92,7 @@ static int prepare_create(const char *name, size_t size,
     create->fail_if_exists = checked.fail_if_exists != 0;
     create->commit = checked.reserve == 0;
     create->persist = checked.persist != 0;
+    create->freezable = checked.freezable != 0;
     return r;
 }
 

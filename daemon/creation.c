@@ -279,12 +279,15 @@ static bool host_has_room(const struct registry_new *new)
 static int make_entry(struct call *call, struct registry_new *new,
                       struct entry **entry)
 {
+    struct segment_plan plan = {.mapped_size = new->mapped_size,
+                                .commit = new->commit,
+                                .freezable = new->freezable};
     int r;
 
     if (!host_has_room(new))
         r = SEGMENT_E_NO_MEMORY;
     else
-        r = segment_new(new->mapped_size, new->commit, &new->memory);
+        r = segment_new(&plan, &new->memory);
     if (r == 0) {
         if (registry_add(&call->broker->registry, new, entry) == 0)
             return 0;
@@ -307,6 +310,7 @@ int creation_begin(struct call *call)
                                .created_at = (uint64_t)time(NULL),
                                .commit = create->commit,
                                .persist = create->persist,
+                               .freezable = create->freezable,
                                .owner = caller};
     struct quota_refusal refusal;
     struct creation *job;

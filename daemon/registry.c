@@ -42,6 +42,15 @@ enum protocol_state entry_state(const struct entry *entry)
     return entry->is_found ? PROTOCOL_NAMED : PROTOCOL_REMOVED;
 }
 
+enum protocol_frozen entry_frozen(const struct entry *entry)
+{
+    enum protocol_frozen system = PROTOCOL_FROZEN_NO;
+
+    if (entry->freezable)
+        system = segment_frozen(entry->memory);
+    return system > entry->frozen ? system : entry->frozen;
+}
+
 struct access_object entry_object(const struct entry *entry)
 {
     const char *name = entry_name(entry);
@@ -120,6 +129,7 @@ int registry_add(struct registry *registry, const struct registry_new *new,
                         .created_at = new->created_at,
                         .commit = new->commit,
                         .persist = new->persist,
+                        .freezable = new->freezable,
                         .owner = new->owner,
                         .segments_charge = new->segments_charge,
                         .bytes_charge = new->bytes_charge};
@@ -312,12 +322,31 @@ void registry_release_all(struct registry *registry, struct holder *holder)
         registry_release(registry, holder->grants);
 }
 
+int registry_entry_revoke(struct registry *registry, struct entry *entry)
+{
+    struct grant *grant, *next;
+    int r;
+
+    entry->is_revoked = true;
+    entry->is_awaited = false;
+    tickets_clear(&entry->tickets);
+    r = keep(registry, entry);
+    if (entry->stage == ENTRY_LIVE)
+        registry_entry_remove(registry, entry);
+    HASH_ITER (hh, registry->grants, grant, next)
+        if (grant->entry == entry)
+            registry_release(registry, grant);
+    return r;
+}
+
 /* ---- the end of entries ---- */
 
 static bool is_free(struct entry *entry)
 {
     enum segment_use use;
 
+    if (entry->workers > 0)
+        return false;
     segment_forget_handles(entry->memory);
     use = segment_use(entry->memory, entry->is_kept);
     if (use == SEGMENT_FREE)

@@ -40,12 +40,16 @@ struct entry {
     bool is_found; /* by its name */
     bool commit;
     bool persist;
-    bool is_kept;    /* the keeper knows of it */
-    bool is_awaited; /* its holders of before may come back */
+    bool freezable;
+    bool is_revoked;             /* nobody gets it any more */
+    enum protocol_frozen frozen; /* see entry_frozen */
+    bool is_kept;                /* the keeper knows of it */
+    bool is_awaited;             /* its holders of before may come back */
     struct caller *owner;
     struct access_share share;
     struct tickets tickets;
     uint64_t grants;
+    unsigned workers; /* that are at its memory: it is not freed */
     struct quota_charge segments_charge;
     struct quota_charge bytes_charge;
     struct pending *waiters;   /* requests that wait while it is CREATING */
@@ -111,6 +115,7 @@ struct registry_new {
     uint64_t created_at; /* seconds since 1970 UTC */
     bool commit;
     bool persist;
+    bool freezable;
     struct caller *owner;
     struct quota_charge segments_charge;
     struct quota_charge bytes_charge;
@@ -148,6 +153,10 @@ void registry_entry_reclaimed(struct registry *registry, struct entry *entry);
  * CREATING must have no waiters left. */
 void registry_entry_remove(struct registry *registry, struct entry *entry);
 
+/* Takes name, tickets and grants away, for good: who shows a handle gets
+ * nothing. 0, or REGISTRY_E_NOMEM when the keeper could not be told. */
+int registry_entry_revoke(struct registry *registry, struct entry *entry);
+
 /* By name as `caller` says it, or by id. NULL when there is none. */
 struct entry *registry_find(const struct registry *registry,
                             const struct caller *caller, const char *name);
@@ -180,6 +189,9 @@ uint64_t registry_grants(const struct registry *registry);
 /* The name as its owner says it; NULL when it never had one. */
 const char *entry_name(const struct entry *entry);
 enum protocol_state entry_state(const struct entry *entry);
+/* By the system's word where it has one: who holds an rw handle of a freezable
+ * segment can freeze it without asking. */
+enum protocol_frozen entry_frozen(const struct entry *entry);
 /* What access rules look at. */
 struct access_object entry_object(const struct entry *entry);
 

@@ -172,6 +172,18 @@ struct access_rights request_rights(const struct call *call,
                          &object);
 }
 
+bool request_is_frozen(const struct entry *entry, enum protocol_access access)
+{
+    return access == PROTOCOL_RW && entry_frozen(entry) != PROTOCOL_FROZEN_NO;
+}
+
+int request_refuse_frozen(struct call *call, const struct entry *entry)
+{
+    return request_refuse(call, PROTOCOL_ACCESS_DENIED,
+                          "rw access to segment %llu: it is frozen",
+                          (unsigned long long)entry->id);
+}
+
 /* Writes the grant; the handle goes along. Negative as a verb, or 1 when the
  * client cannot have the handle. */
 static int write_grant(struct call *call, const struct request_handout *handout,
@@ -231,7 +243,7 @@ static int welcome(struct call *call)
 {
     const struct caller *caller = call->peer->caller;
     struct segment_promises promises = segment_promises();
-    const char *features[3];
+    const char *features[5];
     struct message_welcome reply = {.version = PROTOCOL_VERSION,
                                     .server = SERVER_NAME,
                                     .you = caller->label,
@@ -243,6 +255,9 @@ static int welcome(struct call *call)
         features[reply.feature_count++] = "sealed-size";
     if (promises.exact_lifetime)
         features[reply.feature_count++] = "exact-lifetime";
+    if (promises.freezes)
+        features[reply.feature_count++] = "freeze";
+    features[reply.feature_count++] = "freeze-future";
     /* Who has the broker's rights opens the memory in its own way. */
     if (caller->identity.user != identity_self() && caller->identity.user != 0)
         features[reply.feature_count++] = "enforced-ro";
@@ -290,12 +305,14 @@ static const struct {
     [PROTOCOL_OFFER] = {request_offer, false},
     [PROTOCOL_REDEEM] = {request_redeem, false},
     [PROTOCOL_REMOVE] = {request_remove, false},
+    [PROTOCOL_FREEZE] = {request_freeze, false},
     [PROTOCOL_STAT] = {request_stat, false},
     [PROTOCOL_LIST] = {request_list, false},
     [PROTOCOL_USAGE] = {request_usage, false},
     [PROTOCOL_PING] = {run_ping, false},
     [PROTOCOL_STATS] = {request_stats, true},
     [PROTOCOL_CLIENTS] = {request_clients, true},
+    [PROTOCOL_REVOKE] = {request_revoke, true},
     [PROTOCOL_RELOAD] = {request_reload, true},
     [PROTOCOL_LOG_LEVEL] = {request_log_level, true},
     [PROTOCOL_RESTART] = {request_restart, true},

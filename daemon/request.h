@@ -55,6 +55,17 @@ bool request_by_administrator(const struct call *call);
 struct access_rights request_rights(const struct call *call,
                                     const struct entry *entry);
 
+/*
+ * Finds what a request is about. 0 and an entry that the caller may know of;
+ * 1 when the request was answered or waits; negative as a verb.
+ */
+int request_find_target(struct call *call, const struct message_target *target,
+                        struct entry **found);
+
+/* Whether a grant of that access would write to what is frozen; refuses it. */
+bool request_is_frozen(const struct entry *entry, enum protocol_access access);
+int request_refuse_frozen(struct call *call, const struct entry *entry);
+
 /* Hands a handle out: adopts the charge of the grant, answers in every case.
  * 0 when granted, 1 when refused, negative as a verb. */
 struct request_handout {
@@ -73,6 +84,8 @@ int request_reclaim(struct call *call);
 int request_offer(struct call *call);
 int request_redeem(struct call *call);
 int request_remove(struct call *call);
+int request_freeze(struct call *call);
+int request_revoke(struct call *call);
 int request_stat(struct call *call);
 int request_list(struct call *call);
 int request_usage(struct call *call);

@@ -21,12 +21,8 @@ static bool is_visible(const struct call *call, const struct entry *entry)
            request_rights(call, entry).list;
 }
 
-/*
- * Finds what a request is about. 0 and an entry that the caller may know of;
- * 1 when the request was answered or waits; negative as a verb.
- */
-static int find_target(struct call *call, const struct message_target *target,
-                       struct entry **found)
+int request_find_target(struct call *call, const struct message_target *target,
+                        struct entry **found)
 {
     const struct registry *registry = &call->broker->registry;
     struct entry *entry =
@@ -63,8 +59,11 @@ static int open_entry(struct call *call, struct entry *entry,
             call, PROTOCOL_ACCESS_DENIED,
             "%s access to segment %llu: neither its owner nor a rule gives it",
             message_access_name(access), (unsigned long long)entry->id);
-    if (entry->stage != ENTRY_LIVE || entry_state(entry) == PROTOCOL_REMOVED)
+    if (entry->stage != ENTRY_LIVE || entry->is_revoked ||
+        entry_state(entry) == PROTOCOL_REMOVED)
         return refuse_unknown(call);
+    if (request_is_frozen(entry, access))
+        return request_refuse_frozen(call, entry);
     r = quota_charge(call->peer->caller->scope, CONFIG_GRANTS, 1, &charge,
                      &refusal);
     if (r != 0)
@@ -122,7 +121,7 @@ int request_create(struct call *call)
 int request_open(struct call *call)
 {
     struct entry *entry;
-    int r = find_target(call, &call->request->open.target, &entry);
+    int r = request_find_target(call, &call->request->open.target, &entry);
 
     if (r != 0)
         return r < 0 ? r : 0;
@@ -208,7 +207,7 @@ int request_reclaim(struct call *call)
         return request_refuse(call, PROTOCOL_TOO_MANY_HANDLES,
                               "no handle to memory came along, or the broker "
                               "has no descriptors left");
-    is_proof = entry && entry->stage != ENTRY_CREATING &&
+    is_proof = entry && entry->stage != ENTRY_CREATING && !entry->is_revoked &&
                segment_is(entry->memory, handle, writable);
     handle_close(handle);
     if (!is_proof)
@@ -223,7 +222,7 @@ int request_reclaim(struct call *call)
 int request_remove(struct call *call)
 {
     struct entry *entry;
-    int r = find_target(call, &call->request->remove, &entry);
+    int r = request_find_target(call, &call->request->remove, &entry);
 
     if (r != 0)
         return r < 0 ? r : 0;
@@ -246,6 +245,7 @@ static struct message_segment describe(const struct call *call,
                                        const struct entry *entry)
 {
     struct access_rights rights = request_rights(call, entry);
+    enum protocol_frozen frozen = entry_frozen(entry);
 
     return (struct message_segment){
         .segment = entry->id,
@@ -255,19 +255,21 @@ static struct message_segment describe(const struct call *call,
         .mapped_size = entry->mapped_size,
         .state = entry_state(entry),
         .may_read = rights.read,
-        .may_write = rights.write,
+        .may_write = rights.write && !frozen,
         .commit = entry->commit,
         .persist = entry->persist,
         .grants = entry->grants,
         .created_at = entry->created_at,
-        .tickets = tickets_count(&entry->tickets, ticket_clock())};
+        .tickets = tickets_count(&entry->tickets, ticket_clock()),
+        .freezable = entry->freezable,
+        .frozen = frozen};
 }
 
 int request_stat(struct call *call)
 {
     struct message_segment description;
     struct entry *entry;
-    int r = find_target(call, &call->request->stat, &entry);
+    int r = request_find_target(call, &call->request->stat, &entry);
 
     if (r != 0)
         return r < 0 ? r : 0;

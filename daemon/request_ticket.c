@@ -62,6 +62,8 @@ int request_offer(struct call *call)
                               (unsigned long long)offered->grant);
     if (offered->access == PROTOCOL_RW && grant->access != PROTOCOL_RW)
         return refuse_rw(call, grant);
+    if (request_is_frozen(grant->entry, offered->access))
+        return request_refuse_frozen(call, grant->entry);
     return offer(call, grant->entry);
 }
 
@@ -115,6 +117,8 @@ static int redeem(struct call *call, struct ticket *ticket, struct entry *entry)
     struct request_handout handout = {
         .entry = entry, .access = ticket->access, .charge = &charge};
 
+    if (request_is_frozen(entry, ticket->access))
+        return request_refuse_frozen(call, entry);
     if (quota_charge(call->peer->caller->scope, CONFIG_GRANTS, 1, &charge,
                      &refusal) != 0)
         return request_refuse_quota(call, &refusal);

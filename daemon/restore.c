@@ -79,6 +79,9 @@ int restore_write(const struct entry *entry, struct restore_record *made)
     segment->persist = entry->persist;
     write_share(&entry->share, made);
     write_tickets(&entry->tickets, made);
+    segment->freezable = entry->freezable;
+    segment->frozen = entry->frozen;
+    segment->revoked = entry->is_revoked;
     return 0;
 }
 
@@ -129,6 +132,7 @@ static int add(struct registry *registry, const struct record *record,
                                .created_at = segment->created_at,
                                .commit = segment->commit,
                                .persist = segment->persist,
+                               .freezable = segment->freezable,
                                .owner = owner};
     struct access_share share = {0};
     const char *culprit;
@@ -139,6 +143,8 @@ static int add(struct registry *registry, const struct record *record,
     charge(owner, &new);
     if (registry_add(registry, &new, &entry) == 0) {
         entry->share = share;
+        entry->frozen = segment->frozen;
+        entry->is_revoked = segment->revoked;
         read_tickets(segment, entry);
         registry_entry_restored(entry);
         return 0;

@@ -8,6 +8,7 @@
 #define SEGBROKER_SEGMENT_H
 
 #include "lent.h"
+#include "protocol.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,7 +21,9 @@ enum { SEGMENT_PARTS_MAX = 2 };
 enum {
     SEGMENT_E_NO_MEMORY = -1,
     SEGMENT_E_DESCRIPTORS = -2, /* the broker or the host has none left */
-    SEGMENT_E_SYSTEM = -3
+    SEGMENT_E_SYSTEM = -3,
+    SEGMENT_E_BUSY = -4,  /* somebody has a view that can write */
+    SEGMENT_E_SEALED = -5 /* a holder has set seals of his own */
 };
 
 enum segment_use {
@@ -33,6 +36,7 @@ enum segment_use {
 struct segment_promises {
     bool sealed_size;    /* nobody can grow or shrink one */
     bool exact_lifetime; /* segment_use knows */
+    bool freezes;        /* nobody can write to one that is frozen */
 };
 
 /* Tries out what this system can do. Called once, before all others. */
@@ -42,13 +46,33 @@ struct segment_promises segment_promises(void);
 /* `size` rounded up to whole pages, or 0 when that is too large a number. */
 uint64_t segment_mapped_size(uint64_t size);
 
-/* A zeroed segment of `mapped_size` bytes, none of them allocated yet; whether
- * all will be `commit`ted. */
-int segment_new(uint64_t mapped_size, bool commit, struct segment **segment);
+/* How one shall be made. */
+struct segment_plan {
+    uint64_t mapped_size;
+    bool commit;    /* all of it will be committed */
+    bool freezable; /* its seals are left open for segment_freeze */
+};
+
+/* A zeroed segment, of which nothing is allocated yet. */
+int segment_new(const struct segment_plan *plan, struct segment **segment);
 
 /* Gives the memory back that nobody uses any more: whoever holds it in a way
  * that does not count keeps no pages. */
 void segment_empty(struct segment *segment);
+
+/*
+ * Takes writing from those who will have a handle or view (FUTURE), or from
+ * everybody (YES). Where the system cannot, FUTURE is left to who gives handles
+ * out, and YES must not be asked. May run in another thread.
+ */
+int segment_freeze(struct segment *segment, enum protocol_frozen frozen);
+
+/* How far the system itself has it frozen. */
+enum protocol_frozen segment_frozen(const struct segment *segment);
+
+/* Makes all of it zeros, for everybody who has it. May run in another
+ * thread. Frozen ones cannot be: SEGMENT_E_SYSTEM. */
+int segment_wipe(struct segment *segment, uint64_t mapped_size);
 
 /* Closes the broker's handles. NULL is fine. Returns NULL. */
 struct segment *segment_free(struct segment *segment);

@@ -39,9 +39,11 @@ static int reopen(int fd, int flags)
     return open(path, flags | O_CLOEXEC);
 }
 
-/* A memfd that only this user may reopen, fixed in size for ever. */
-static int make_sealed(uint64_t size)
+/* A memfd that only this user may reopen, fixed in size for ever. Who may write
+ * can set the seals that are left open. */
+static int make_sealed(uint64_t size, bool freezable)
 {
+    int seals = F_SEAL_SHRINK | F_SEAL_GROW | (freezable ? 0 : F_SEAL_SEAL);
     /* Kernels before 6.3 refuse a flag that they do not know. */
     int fd = memfd_create("segbroker",
                           MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
@@ -51,21 +53,20 @@ static int make_sealed(uint64_t size)
     if (fd < 0)
         return -1;
     if (fchmod(fd, 0600) == 0 && ftruncate(fd, (off_t)size) == 0 &&
-        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+        fcntl(fd, F_ADD_SEALS, seals) == 0)
         return fd;
     close(fd);
     return -1;
 }
 
-int segment_new(uint64_t mapped_size, bool commit, struct segment **segment)
+int segment_new(const struct segment_plan *plan, struct segment **segment)
 {
     struct segment *s = malloc(sizeof(*s));
     int fd, error;
 
-    (void)commit; /* that is segment_commit's alone */
     if (!s)
         return SEGMENT_E_NO_MEMORY;
-    fd = make_sealed(mapped_size);
+    fd = make_sealed(plan->mapped_size, plan->freezable);
     if (fd < 0) {
         error = errno;
         goto undo_memory;
@@ -91,6 +92,43 @@ void segment_empty(struct segment *segment)
     if (fstat(segment->own, &status) == 0)
         fallocate(segment->own, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
                   status.st_size);
+}
+
+static enum protocol_frozen frozen_by(int seals)
+{
+    if (seals >= 0 && (seals & F_SEAL_WRITE))
+        return PROTOCOL_FROZEN_YES;
+    if (seals >= 0 && (seals & F_SEAL_FUTURE_WRITE))
+        return PROTOCOL_FROZEN_FUTURE;
+    return PROTOCOL_FROZEN_NO;
+}
+
+enum protocol_frozen segment_frozen(const struct segment *segment)
+{
+    return frozen_by(fcntl(segment->own, F_GET_SEALS));
+}
+
+int segment_freeze(struct segment *segment, enum protocol_frozen frozen)
+{
+    /* The last seal only with the last step: until then `future` can become
+     * `yes`. */
+    int seals = frozen == PROTOCOL_FROZEN_YES ? F_SEAL_WRITE | F_SEAL_SEAL
+                                              : F_SEAL_FUTURE_WRITE;
+
+    if (fcntl(segment->own, F_ADD_SEALS, seals) == 0 ||
+        segment_frozen(segment) >= frozen)
+        return 0;
+    if (errno == EBUSY)
+        return SEGMENT_E_BUSY;
+    return errno == EPERM ? SEGMENT_E_SEALED : SEGMENT_E_SYSTEM;
+}
+
+int segment_wipe(struct segment *segment, uint64_t mapped_size)
+{
+    return fallocate(segment->own, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                     0, (off_t)mapped_size) == 0
+               ? 0
+               : SEGMENT_E_SYSTEM;
 }
 
 struct segment *segment_free(struct segment *segment)
@@ -218,10 +256,12 @@ static bool try_lease(struct segment *segment)
 
 void segment_init(void)
 {
+    struct segment_plan plan = {.mapped_size = segment_mapped_size(1),
+                                .commit = true};
     struct segment *trial = NULL;
 
     lease_works = false;
-    if (segment_new(segment_mapped_size(1), true, &trial) < 0 || !trial)
+    if (segment_new(&plan, &trial) < 0 || !trial)
         return;
     lease_works = try_lease(trial);
     segment_free(trial);
@@ -229,6 +269,6 @@ void segment_init(void)
 
 struct segment_promises segment_promises(void)
 {
-    return (struct segment_promises){.sealed_size = true,
-                                     .exact_lifetime = lease_works};
+    return (struct segment_promises){
+        .sealed_size = true, .exact_lifetime = lease_works, .freezes = true};
 }

@@ -59,14 +59,13 @@ static struct segment *own_both(int writable, int readable)
     return segment_free(s);
 }
 
-int segment_new(uint64_t mapped_size, bool commit, struct segment **segment)
+int segment_new(const struct segment_plan *plan, struct segment **segment)
 {
     int writable, readable, error;
 
-    (void)commit; /* that is segment_commit's alone */
     if (open_both(&writable, &readable) < 0)
         return segment_outcome(errno);
-    if (ftruncate(writable, (off_t)mapped_size) < 0) {
+    if (ftruncate(writable, (off_t)plan->mapped_size) < 0) {
         error = errno;
         close(writable);
         close(readable);
@@ -80,6 +79,38 @@ void segment_empty(struct segment *segment)
 {
     /* Nobody can tell who holds it: it goes with the last one who does. */
     (void)segment;
+}
+
+int segment_freeze(struct segment *segment, enum protocol_frozen frozen)
+{
+    /* Nothing takes writing from who has a descriptor. */
+    (void)segment;
+    (void)frozen;
+    return 0;
+}
+
+enum protocol_frozen segment_frozen(const struct segment *segment)
+{
+    (void)segment;
+    return PROTOCOL_FROZEN_NO;
+}
+
+int segment_wipe(struct segment *segment, uint64_t mapped_size)
+{
+    static const char zeros[64 * 1024];
+    int fd = (int)segment->writable->handle;
+    ssize_t written;
+
+    for (uint64_t at = 0; at < mapped_size; at += (uint64_t)written) {
+        uint64_t left = mapped_size - at;
+
+        written = pwrite(fd, zeros,
+                         left < sizeof(zeros) ? (size_t)left : sizeof(zeros),
+                         (off_t)at);
+        if (written <= 0)
+            return SEGMENT_E_SYSTEM;
+    }
+    return 0;
 }
 
 struct segment *segment_free(struct segment *segment)

@@ -11,10 +11,15 @@
 #include "handle.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <windows.h>
 #include <winternl.h>
 
-enum { READ_RIGHTS = SECTION_QUERY | SECTION_MAP_READ };
+enum {
+    READ_RIGHTS = SECTION_QUERY | SECTION_MAP_READ,
+    /* That are mapped at a time to be zeroed. */
+    WIPE_BYTES = 16 * 1024 * 1024
+};
 
 struct segment {
     HANDLE own;
@@ -109,9 +114,9 @@ static int own(HANDLE section, struct segment **segment)
     return 0;
 }
 
-int segment_new(uint64_t mapped_size, bool commit, struct segment **segment)
+int segment_new(const struct segment_plan *plan, struct segment **segment)
 {
-    HANDLE section = make_section(mapped_size, commit);
+    HANDLE section = make_section(plan->mapped_size, plan->commit);
 
     return section ? own(section, segment) : outcome(GetLastError());
 }
@@ -120,6 +125,55 @@ void segment_empty(struct segment *segment)
 {
     /* Every way to hold a section counts as a handle. */
     (void)segment;
+}
+
+int segment_freeze(struct segment *segment, enum protocol_frozen frozen)
+{
+    /* Nothing takes writing from who has a handle. */
+    (void)segment;
+    (void)frozen;
+    return 0;
+}
+
+enum protocol_frozen segment_frozen(const struct segment *segment)
+{
+    (void)segment;
+    return PROTOCOL_FROZEN_NO;
+}
+
+/* Zeroes what a view has of pages; those of a reserved section that nobody has
+ * touched are none. */
+static void wipe_view(char *view, size_t size)
+{
+    MEMORY_BASIC_INFORMATION part;
+
+    for (size_t at = 0; at < size; at += part.RegionSize) {
+        size_t length = size - at;
+
+        if (VirtualQuery(view + at, &part, sizeof(part)) == 0 ||
+            part.RegionSize == 0)
+            return;
+        if (part.RegionSize < length)
+            length = part.RegionSize;
+        if (part.State == MEM_COMMIT)
+            memset(view + at, 0, length);
+    }
+}
+
+int segment_wipe(struct segment *segment, uint64_t mapped_size)
+{
+    for (uint64_t at = 0; at < mapped_size; at += WIPE_BYTES) {
+        uint64_t left = mapped_size - at;
+        size_t size = left < WIPE_BYTES ? (size_t)left : WIPE_BYTES;
+        char *view = MapViewOfFile(segment->own, FILE_MAP_WRITE,
+                                   (DWORD)(at >> 32), (DWORD)at, size);
+
+        if (!view)
+            return SEGMENT_E_SYSTEM;
+        wipe_view(view, size);
+        UnmapViewOfFile(view);
+    }
+    return 0;
 }
 
 struct segment *segment_free(struct segment *segment)

@@ -35,6 +35,8 @@ enum field {
     FIELD_USES,
     FIELD_EXPIRES,
     FIELD_TICKET,
+    FIELD_FREEZABLE,
+    FIELD_MODE,
     FIELDS
 };
 
@@ -59,7 +61,9 @@ static const char *const FIELD_NAMES[FIELDS] = {[FIELD_ID] = "id",
                                                 [FIELD_HANDLES] = "handles",
                                                 [FIELD_USES] = "uses",
                                                 [FIELD_EXPIRES] = "expires_ms",
-                                                [FIELD_TICKET] = "ticket"};
+                                                [FIELD_TICKET] = "ticket",
+                                                [FIELD_FREEZABLE] = "freezable",
+                                                [FIELD_MODE] = "mode"};
 
 /* One request's fields, and the first problem with them. */
 struct reader {
@@ -363,6 +367,7 @@ static void read_create(struct reader *r, struct message_create *create)
     create->fail_if_exists = read_fail_if_exists(r);
     create->commit = read_bool(r, FIELD_COMMIT, true);
     create->persist = read_bool(r, FIELD_PERSIST, false);
+    create->freezable = read_bool(r, FIELD_FREEZABLE, false);
     read_share(r, &create->share);
     if (create->persist && !create->name)
         refuse(r, PROTOCOL_INVALID_ARGUMENT,
@@ -387,6 +392,17 @@ static void read_offer(struct reader *r, struct message_offer *offer)
     offer->uses = read_optional(r, FIELD_USES, &USES, 1);
     offer->expires =
         read_optional(r, FIELD_EXPIRES, &EXPIRIES, PROTOCOL_EXPIRES_DEFAULT);
+}
+
+static enum protocol_frozen read_mode(struct reader *r)
+{
+    const char *word = read_string(r, FIELD_MODE);
+
+    if (word && strcmp(word, "future") == 0)
+        return PROTOCOL_FROZEN_FUTURE;
+    if (word && strcmp(word, "now") != 0)
+        refuse_value(r, FIELD_MODE, "\"now\" or \"future\"");
+    return PROTOCOL_FROZEN_YES;
 }
 
 /* What is no ticket is told of without its value, which may nearly be one. */
@@ -428,6 +444,13 @@ static void read_body(struct reader *r, struct message_request *request)
         break;
     case PROTOCOL_REMOVE:
         request->remove = read_target(r);
+        break;
+    case PROTOCOL_FREEZE:
+        request->freeze.target = read_target(r);
+        request->freeze.mode = read_mode(r);
+        break;
+    case PROTOCOL_REVOKE:
+        request->revoke = read_target(r);
         break;
     case PROTOCOL_STAT:
         request->stat = read_target(r);

@@ -65,6 +65,7 @@ struct message_create {
     bool fail_if_exists;
     bool commit;
     bool persist;
+    bool freezable;
     struct message_share share;
 };
 
@@ -103,6 +104,11 @@ struct message_request {
         struct message_offer offer;
         const char *redeem; /* a ticket */
         struct message_target remove;
+        struct {
+            struct message_target target;
+            enum protocol_frozen mode; /* "future", or "now" for YES */
+        } freeze;
+        struct message_target revoke;
         struct message_target stat;
         struct {
             struct message_page page;
@@ -193,6 +199,8 @@ struct message_segment {
     uint64_t grants;
     uint64_t created_at; /* seconds since 1970 UTC */
     uint64_t tickets;    /* that can be redeemed still */
+    bool freezable;
+    enum protocol_frozen frozen; /* where it is freezable */
 };
 
 /* A connected client, as `clients` gives it. */
@@ -218,6 +226,8 @@ int message_grant_write(struct buffer *out, uint64_t id,
                         const struct message_grant *grant);
 int message_ticket_write(struct buffer *out, uint64_t id,
                          const struct message_ticket *ticket);
+/* `revoke`: whether its memory is all zeros now. */
+int message_revoked_write(struct buffer *out, uint64_t id, bool emptied);
 int message_stat_write(struct buffer *out, uint64_t id,
                        const struct message_segment *segment);
 /* `stats`: {"stats":{NAME:VALUE,...}} */
@@ -285,6 +295,7 @@ int message_reply_grant(const struct message_reply *reply,
                         struct message_grant *grant);
 int message_reply_ticket(const struct message_reply *reply,
                          struct message_ticket *ticket);
+int message_reply_revoked(const struct message_reply *reply, bool *emptied);
 int message_reply_stat(const struct message_reply *reply,
                        struct message_segment *segment);
 unsigned message_reply_rows(const struct message_reply *reply);
@@ -305,6 +316,7 @@ const char *message_op_name(enum protocol_op op);
 const char *message_error_name(enum protocol_error error);
 const char *message_access_name(enum protocol_access access);
 const char *message_state_name(enum protocol_state state);
+const char *message_frozen_name(enum protocol_frozen frozen);
 const char *message_level_name(enum protocol_log_level level);
 
 /* 0 and what the name stands for, or -1. */
@@ -312,6 +324,7 @@ int message_op_parse(const char *name, enum protocol_op *op);
 int message_error_parse(const char *name, enum protocol_error *error);
 int message_access_parse(const char *name, enum protocol_access *access);
 int message_state_parse(const char *name, enum protocol_state *state);
+int message_frozen_parse(const char *name, enum protocol_frozen *frozen);
 int message_level_parse(const char *name, enum protocol_log_level *level);
 
 /*

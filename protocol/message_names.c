@@ -15,7 +15,8 @@ static const char *const OPS[PROTOCOL_OPS] = {
     [PROTOCOL_CLIENTS] = "clients",     [PROTOCOL_RELOAD] = "reload",
     [PROTOCOL_LOG_LEVEL] = "log-level", [PROTOCOL_SHUTDOWN] = "shutdown",
     [PROTOCOL_RECLAIM] = "reclaim",     [PROTOCOL_RESTART] = "restart",
-    [PROTOCOL_OFFER] = "offer",         [PROTOCOL_REDEEM] = "redeem"};
+    [PROTOCOL_OFFER] = "offer",         [PROTOCOL_REDEEM] = "redeem",
+    [PROTOCOL_FREEZE] = "freeze",       [PROTOCOL_REVOKE] = "revoke"};
 
 static const char *const ERRORS[PROTOCOL_ERRORS] = {
     [PROTOCOL_BAD_REQUEST] = "bad-request",
@@ -48,6 +49,11 @@ static const char *const STATES[PROTOCOL_STATES] = {
     [PROTOCOL_REMOVED] = "removed",
     [PROTOCOL_HELD] = "held"};
 
+static const char *const FROZENS[PROTOCOL_FROZENS] = {
+    [PROTOCOL_FROZEN_NO] = "no",
+    [PROTOCOL_FROZEN_FUTURE] = "future",
+    [PROTOCOL_FROZEN_YES] = "yes"};
+
 static const char *const LEVELS[PROTOCOL_LOG_LEVELS] = {
     [PROTOCOL_LOG_ERROR] = "error",
     [PROTOCOL_LOG_WARNING] = "warning",
@@ -72,6 +78,11 @@ const char *message_access_name(enum protocol_access access)
 const char *message_state_name(enum protocol_state state)
 {
     return STATES[state];
+}
+
+const char *message_frozen_name(enum protocol_frozen frozen)
+{
+    return FROZENS[frozen];
 }
 
 const char *message_level_name(enum protocol_log_level level)
@@ -125,6 +136,16 @@ int message_state_parse(const char *name, enum protocol_state *state)
     if (number < 0)
         return -1;
     *state = (enum protocol_state)number;
+    return 0;
+}
+
+int message_frozen_parse(const char *name, enum protocol_frozen *frozen)
+{
+    int number = find(name, FROZENS, PROTOCOL_FROZENS);
+
+    if (number < 0)
+        return -1;
+    *frozen = (enum protocol_frozen)number;
     return 0;
 }
 

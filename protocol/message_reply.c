@@ -116,6 +116,11 @@ int message_reply_ticket(const struct message_reply *reply,
                        0);
 }
 
+int message_reply_revoked(const struct message_reply *reply, bool *emptied)
+{
+    return outcome(json_get_bool(reply->document, "emptied", emptied) < 0);
+}
+
 static int read_may(const cJSON *object, struct message_segment *segment)
 {
     const char *may;
@@ -129,7 +134,7 @@ static int read_may(const cJSON *object, struct message_segment *segment)
 
 static int read_segment(const cJSON *object, struct message_segment *segment)
 {
-    const char *state;
+    const char *state, *frozen;
 
     if (json_get_string(object, "name", &segment->name) < 0)
         segment->name = NULL;
@@ -146,6 +151,11 @@ static int read_segment(const cJSON *object, struct message_segment *segment)
         return MESSAGE_MALFORMED;
     if (json_get_integer(object, "tickets", &segment->tickets) < 0)
         segment->tickets = 0;
+    segment->frozen = PROTOCOL_FROZEN_NO;
+    segment->freezable = json_get_string(object, "frozen", &frozen) == 0;
+    if (segment->freezable &&
+        message_frozen_parse(frozen, &segment->frozen) < 0)
+        return MESSAGE_MALFORMED;
     return outcome(message_state_parse(state, &segment->state) < 0);
 }
 

@@ -50,6 +50,8 @@ static void write_create(struct writer *w, const struct message_create *create)
     field_string(w, "if_exists", create->fail_if_exists ? "fail" : "open");
     field_bool(w, "commit", create->commit);
     field_bool(w, "persist", create->persist);
+    if (create->freezable)
+        field_bool(w, "freezable", true);
     write_share(w, &create->share);
 }
 
@@ -92,6 +94,15 @@ static void write_body(struct writer *w, const struct message_request *request)
         break;
     case PROTOCOL_REMOVE:
         write_target(w, &request->remove);
+        break;
+    case PROTOCOL_FREEZE:
+        write_target(w, &request->freeze.target);
+        field_string(w, "mode",
+                     request->freeze.mode == PROTOCOL_FROZEN_FUTURE ? "future"
+                                                                    : "now");
+        break;
+    case PROTOCOL_REVOKE:
+        write_target(w, &request->revoke);
         break;
     case PROTOCOL_STAT:
         write_target(w, &request->stat);
@@ -195,6 +206,14 @@ int message_ticket_write(struct buffer *out, uint64_t id,
     return end_line(&w);
 }
 
+int message_revoked_write(struct buffer *out, uint64_t id, bool emptied)
+{
+    struct writer w = begin_ok(out, id);
+
+    field_bool(&w, "emptied", emptied);
+    return end_line(&w);
+}
+
 static const char *may_word(const struct message_segment *segment)
 {
     if (segment->may_write)
@@ -219,6 +238,8 @@ static void write_segment(struct writer *w,
     field_integer(w, "created_at", segment->created_at);
     if (segment->tickets > 0)
         field_integer(w, "tickets", segment->tickets);
+    if (segment->freezable)
+        field_string(w, "frozen", message_frozen_name(segment->frozen));
     close_brace(w, '}');
 }
 

@@ -55,12 +55,14 @@ enum protocol_op {
     PROTOCOL_OFFER,
     PROTOCOL_REDEEM,
     PROTOCOL_REMOVE,
+    PROTOCOL_FREEZE,
     PROTOCOL_STAT,
     PROTOCOL_LIST,
     PROTOCOL_USAGE,
     PROTOCOL_PING,
     PROTOCOL_STATS,
     PROTOCOL_CLIENTS,
+    PROTOCOL_REVOKE,
     PROTOCOL_RELOAD,
     PROTOCOL_LOG_LEVEL,
     PROTOCOL_RESTART,
@@ -106,6 +108,14 @@ enum protocol_state {
     PROTOCOL_REMOVED, /* the name is gone, grants remain */
     PROTOCOL_HELD,    /* no grant remains, some process still maps it */
     PROTOCOL_STATES
+};
+
+/* Who can still change a segment's bytes, in rising order. */
+enum protocol_frozen {
+    PROTOCOL_FROZEN_NO,     /* who has an rw handle, and gets one */
+    PROTOCOL_FROZEN_FUTURE, /* who had a view before */
+    PROTOCOL_FROZEN_YES,    /* nobody */
+    PROTOCOL_FROZENS
 };
 
 enum protocol_log_level {

@@ -31,6 +31,10 @@ static void write_segment(struct writer *w,
     field_strings(w, "write", segment->share.write, segment->share.write_count);
     if (segment->ticket_count > 0)
         field_strings(w, "tickets", segment->tickets, segment->ticket_count);
+    if (segment->freezable)
+        field_string(w, "frozen", message_frozen_name(segment->frozen));
+    if (segment->revoked)
+        field_bool(w, "revoked", true);
 }
 
 int record_write(struct buffer *out, const struct record *record)
@@ -79,6 +83,24 @@ static int read_list(const cJSON *tree, const char *key, const char **list,
     return 0;
 }
 
+/* Members that are there only where they say something. */
+static int read_optional(const cJSON *tree, struct record_segment *segment)
+{
+    const char *frozen;
+
+    segment->ticket_count = 0;
+    segment->frozen = PROTOCOL_FROZEN_NO;
+    segment->freezable = json_get_string(tree, "frozen", &frozen) == 0;
+    if (segment->freezable &&
+        message_frozen_parse(frozen, &segment->frozen) < 0)
+        return -1;
+    if (json_get_bool(tree, "revoked", &segment->revoked) < 0)
+        segment->revoked = false;
+    if (!json_member(tree, "tickets"))
+        return 0;
+    return read_list(tree, "tickets", segment->tickets, &segment->ticket_count);
+}
+
 static int read_segment(const cJSON *tree, struct record_segment *segment)
 {
     if (json_get_string(tree, "name", &segment->name) < 0)
@@ -98,10 +120,7 @@ static int read_segment(const cJSON *tree, struct record_segment *segment)
     if (read_list(tree, "read", segment->share.read,
                   &segment->share.read_count) < 0)
         return -1;
-    segment->ticket_count = 0;
-    if (json_member(tree, "tickets") &&
-        read_list(tree, "tickets", segment->tickets, &segment->ticket_count) <
-            0)
+    if (read_optional(tree, segment) < 0)
         return -1;
     return read_list(tree, "write", segment->share.write,
                      &segment->share.write_count);

@@ -43,6 +43,7 @@ static const struct {
     {TAKES_MAKE,
      "  --reserve               take memory at first touch, not now\n"
      "  --persist               keep the name without holders, until removed\n"
+     "  --freezable             so that it can be frozen\n"
      "  --share-read WHO        who else may read: user:NAME, group:NAME or\n"
      "                          everyone; may be repeated\n"
      "  --share-write WHO       who else may read and write\n"},
@@ -52,6 +53,9 @@ static const struct {
     {TAKES_ALL,
      "  --all                   every section, for administrators\n"},
     {TAKES_COUNT, "  -c, --count N           so many times\n"},
+    {TAKES_FUTURE,
+     "  --future                keep views that can write, and let "
+     "no more be made\n"},
     {TAKES_OFFER,
      "  --uses N                redeemed so often, 1 to 1000; else once\n"
      "  --expires TIME          and no later: 90s, 5m, 2h; else 60s\n"},

@@ -28,7 +28,9 @@ enum {
     OPTION_ALL,
     OPTION_FD,
     OPTION_USES,
-    OPTION_EXPIRES
+    OPTION_EXPIRES,
+    OPTION_FREEZABLE,
+    OPTION_FUTURE
 };
 
 enum {
@@ -52,6 +54,8 @@ static const struct {
     {{"size", required_argument, NULL, OPTION_SIZE}, TAKES_SIZE},
     {{"reserve", no_argument, NULL, OPTION_RESERVE}, TAKES_MAKE},
     {{"persist", no_argument, NULL, OPTION_PERSIST}, TAKES_MAKE},
+    {{"freezable", no_argument, NULL, OPTION_FREEZABLE}, TAKES_MAKE},
+    {{"future", no_argument, NULL, OPTION_FUTURE}, TAKES_FUTURE},
     {{"share-read", required_argument, NULL, OPTION_SHARE_READ}, TAKES_MAKE},
     {{"share-write", required_argument, NULL, OPTION_SHARE_WRITE}, TAKES_MAKE},
     {{"if-exists", required_argument, NULL, OPTION_IF_EXISTS}, TAKES_IF_EXISTS},
@@ -240,6 +244,12 @@ static int take_option(struct arguments *a, int option)
         return OPTIONS_READ;
     case OPTION_PERSIST:
         a->persist = true;
+        return OPTIONS_READ;
+    case OPTION_FREEZABLE:
+        a->freezable = true;
+        return OPTIONS_READ;
+    case OPTION_FUTURE:
+        a->future = true;
         return OPTIONS_READ;
     case OPTION_ALL:
         a->all = true;

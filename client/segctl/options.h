@@ -17,13 +17,15 @@ enum {
     TAKES_JSON = 1 << 0,
     TAKES_ID = 1 << 1,
     TAKES_ACCESS = 1 << 2,
-    TAKES_MAKE = 1 << 3, /* --reserve --persist --share-read --share-write */
+    TAKES_MAKE = 1 << 3, /* --reserve --persist --share-read --share-write
+                            --freezable */
     TAKES_IF_EXISTS = 1 << 4,
     TAKES_SIZE = 1 << 5,
     TAKES_ALL = 1 << 6,
     TAKES_COUNT = 1 << 7,
     TAKES_FD = 1 << 8,
-    TAKES_OFFER = 1 << 9 /* --uses --expires */
+    TAKES_OFFER = 1 << 9, /* --uses --expires */
+    TAKES_FUTURE = 1 << 10
 };
 
 enum operands {
@@ -74,6 +76,8 @@ struct arguments {
     bool reserve;
     bool persist;
     bool fail_if_exists;
+    bool freezable;
+    bool future;
     bool all;
     unsigned count;      /* 0 when not given */
     int fd;              /* -1 when not given */

@@ -37,6 +37,34 @@ int verb_remove(segb_client *client, const struct arguments *arguments)
     return done(arguments, r, "removed; who holds it keeps the memory");
 }
 
+int verb_freeze(segb_client *client, const struct arguments *arguments)
+{
+    int frozen = arguments->future ? SEGB_FROZEN_FUTURE : SEGB_FROZEN_YES;
+    int r = segb_freeze(client, arguments->name, arguments->id, frozen);
+
+    return done(arguments, r,
+                arguments->future ? "frozen, but for views that can write"
+                                  : "frozen");
+}
+
+int verb_revoke(segb_client *client, const struct arguments *arguments)
+{
+    int emptied = 0;
+    int r = segb_revoke(client, arguments->name, arguments->id, &emptied);
+    struct json json = {0};
+
+    if (r != 0 || !arguments->json)
+        return done(arguments, r,
+                    emptied ? "revoked, and emptied"
+                            : "revoked; who has it keeps its bytes");
+    json_object_begin(&json, NULL);
+    json_bool(&json, "ok", true);
+    json_bool(&json, "emptied", emptied != 0);
+    json_object_end(&json);
+    json_print(&json);
+    return STATUS_DONE;
+}
+
 int verb_reload(segb_client *client, const struct arguments *arguments)
 {
     int status = done(arguments, segb_reload(client), "configuration reloaded");

@@ -24,6 +24,13 @@ static const char *state_name(const segb_info *info)
     }
 }
 
+static const char *frozen_name(const segb_info *info)
+{
+    if (info->frozen == SEGB_FROZEN_FUTURE)
+        return "future";
+    return info->frozen == SEGB_FROZEN_YES ? "yes" : "no";
+}
+
 static const char *may_name(const segb_info *info)
 {
     if (info->may_write)
@@ -46,6 +53,8 @@ static void add_record(struct json *json, const segb_info *info)
     json_number(json, "grants", info->grants);
     json_number(json, "created_at", info->created_at);
     json_number(json, "tickets", info->tickets);
+    json_bool(json, "freezable", info->freezable != 0);
+    json_string(json, "frozen", frozen_name(info));
     json_object_end(json);
 }
 
@@ -157,6 +166,8 @@ static void print_record(const segb_info *info)
         table_add_string(&table, "tickets");
         table_add_number(&table, info->tickets);
     }
+    if (info->freezable)
+        add_pair(&table, "frozen", frozen_name(info));
     add_time_pair(&table, "created", info->created_at);
     write_pairs(&table);
 }

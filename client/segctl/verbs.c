@@ -53,6 +53,13 @@ const struct verb verbs[] = {
      "Take the name away at once; who holds the segment keeps the memory. For\n"
      "owners and administrators.\n",
      TAKES_JSON | TAKES_ID, OPERANDS_TARGET, verb_remove},
+    {"freeze", "[OPTION]... NAME",
+     "let nobody change a segment's bytes any more",
+     "Freeze a segment that was created --freezable: from now on nobody can\n"
+     "change its bytes, its creator neither. Refused as busy while somebody\n"
+     "has a view of a handle for writing; with --future those views can write\n"
+     "on, but no more can be made. For owners and administrators.\n",
+     TAKES_JSON | TAKES_ID | TAKES_FUTURE, OPERANDS_TARGET, verb_freeze},
     {"exec", "[OPTION]... NAME -- CMD [ARG]...",
      "run a command that inherits a segment",
      "Run CMD with the segment as an open descriptor, 3 unless --fd says\n"
@@ -85,6 +92,13 @@ const struct verb verbs[] = {
     {"stats", "[OPTION]...", "the broker's counters (administrators)",
      "Print the broker's counters. For administrators.\n", TAKES_JSON,
      OPERANDS_NONE, verb_stats},
+    {"revoke", "[OPTION]... NAME",
+     "take a segment from all who have it (administrators)",
+     "Take the name and all grants away, and make the memory zeros. Handles "
+     "and\n"
+     "views stay, and nobody gets the segment any more. What is frozen keeps\n"
+     "its bytes. For administrators.\n",
+     TAKES_JSON | TAKES_ID, OPERANDS_TARGET, verb_revoke},
     {"reload", "[OPTION]...", "read the configuration anew (administrators)",
      "Make the broker read its configuration anew: all of it, or nothing when\n"
      "something in it is wrong. For administrators.\n",

@@ -74,7 +74,8 @@ _segctl() {
             words=$(_segctl_verbs)
         else
             case $verb in
-            open | cat | info | remove | list | exec | put | create | share)
+            open | cat | info | remove | list | exec | put | create | share | \
+                freeze | revoke)
                 words=$(_segctl_names)
                 ;;
             log-level) words='error warning info debug' ;;

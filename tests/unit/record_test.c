@@ -54,6 +54,9 @@ static struct record full_record(void)
     record.segment.tickets[0] = "1 2 ro 00";
     record.segment.tickets[1] = "1 2 rw 33";
     record.segment.ticket_count = 2;
+    record.segment.freezable = true;
+    record.segment.frozen = PROTOCOL_FROZEN_FUTURE;
+    record.segment.revoked = true;
     return record;
 }
 
@@ -77,6 +80,8 @@ START_TEST(segment_comes_through_whole)
     ck_assert_str_eq(s->share.write[0], "group:4294967295");
     ck_assert_uint_eq(s->ticket_count, 2);
     ck_assert_str_eq(s->tickets[1], "1 2 rw 33");
+    ck_assert(s->freezable && s->revoked);
+    ck_assert_int_eq(s->frozen, PROTOCOL_FROZEN_FUTURE);
     record_deinit(&again);
 }
 END_TEST
@@ -184,8 +189,8 @@ START_TEST(what_is_no_record_is_refused)
 }
 END_TEST
 
-/* Spoils one member's key after the other; only the name and tickets may be
- * missing. */
+/* Spoils one member's key after the other; only the name and what says
+ * something rare may be missing. */
 START_TEST(segment_without_a_member_is_refused)
 {
     struct record record = full_record();
@@ -199,7 +204,9 @@ START_TEST(segment_without_a_member_is_refused)
     for (char *at = text; (at = memchr(at, ':', size - (size_t)(at - text)));
          at++) {
         if (at[-1] != '"' || memcmp(at - 6, "\"name", 5) == 0 ||
-            memcmp(at - 9, "\"tickets", 8) == 0)
+            memcmp(at - 9, "\"tickets", 8) == 0 ||
+            memcmp(at - 8, "\"frozen", 7) == 0 ||
+            memcmp(at - 9, "\"revoked", 8) == 0)
             continue;
         at[-2]++;
         ck_assert_msg(record_decode(text, size, &again) == MESSAGE_MALFORMED,

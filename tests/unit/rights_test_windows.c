@@ -106,7 +106,10 @@ START_TEST(section_is_nobodys)
     PSECURITY_DESCRIPTOR descriptor;
     struct segment *segment;
 
-    ck_assert_int_eq(segment_new(65536, true, &segment), 0);
+    ck_assert_int_eq(segment_new(&(struct segment_plan){.mapped_size = 65536,
+                                                        .commit = true},
+                                 &segment),
+                     0);
     ck_assert_uint_eq(segment_parts(segment, parts), 1);
     ck_assert_uint_eq(list_of((HANDLE)parts[0], &descriptor)->AceCount, 0);
     LocalFree(descriptor);
@@ -121,7 +124,10 @@ START_TEST(handles_have_the_rights_of_their_access)
     struct segment *segment;
     HANDLE copy;
 
-    ck_assert_int_eq(segment_new(65536, true, &segment), 0);
+    ck_assert_int_eq(segment_new(&(struct segment_plan){.mapped_size = 65536,
+                                                        .commit = true},
+                                 &segment),
+                     0);
     segment_parts(segment, parts);
     ck_assert_int_eq(segment_handle(segment, false, &readable), 0);
     ck_assert_int_eq(segment_handle(segment, true, &writable), 0);

@@ -20,7 +20,10 @@ static void setup(void)
 {
     segment_init();
     page = segment_mapped_size(1);
-    ck_assert_int_eq(segment_new(2 * page, true, &segment), 0);
+    ck_assert_int_eq(segment_new(&(struct segment_plan){.mapped_size = 2 * page,
+                                                        .commit = true},
+                                 &segment),
+                     0);
 }
 
 static void teardown(void)

@@ -146,6 +146,7 @@ static int write_ok(struct buffer *out, const struct message_reply *reply,
     struct message_grant grant;
     struct message_segment segment;
     struct message_ticket ticket;
+    bool emptied;
 
     switch (op) {
     case PROTOCOL_HELLO:
@@ -160,6 +161,9 @@ static int write_ok(struct buffer *out, const struct message_reply *reply,
     case PROTOCOL_OFFER:
         REQUIRE(message_reply_ticket(reply, &ticket) == 0);
         return message_ticket_write(out, reply->id, &ticket);
+    case PROTOCOL_REVOKE:
+        REQUIRE(message_reply_revoked(reply, &emptied) == 0);
+        return message_revoked_write(out, reply->id, emptied);
     case PROTOCOL_STAT:
         REQUIRE(message_reply_stat(reply, &segment) == 0);
         return message_stat_write(out, reply->id, &segment);
