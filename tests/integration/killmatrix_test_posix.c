@@ -39,6 +39,8 @@ static const char config[] = "[broker]\n"
 static struct test_broker broker;
 /* Else names that were given up wait until the end of the grace. */
 static bool is_exact;
+/* The kernel takes writing from who has a handle. */
+static bool freezes;
 
 /* ---- a client that remembers what it was told ---- */
 
@@ -52,6 +54,8 @@ struct held {
     int fd;
     bool persist;
     bool removed;
+    bool freezable;
+    bool frozen; /* as it was told */
     bool spent;
     char ticket[PROTOCOL_TICKET_MAX + 1]; /* "": it has none */
     size_t size;
@@ -65,6 +69,8 @@ struct worker {
     unsigned random;
     struct held held[HELD_MAX];
     int count;
+    struct held revoked; /* the last one, if: */
+    bool has_revoked;
     char gone[40]; /* the name that was removed last */
     char line[PROTOCOL_LINE_MAX + 1];
     struct message_reply reply;
@@ -209,6 +215,13 @@ static bool is_same(int one, int other)
            a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+/* What was frozen stays so, whoever died. */
+static void expect_frozen(const struct held *held)
+{
+    if (held->frozen && freezes)
+        REQUIRE(pwrite(held->fd, "x", 1, 0) < 0);
+}
+
 /* ---- after the connection was lost ---- */
 
 static void connect_again(struct worker *worker)
@@ -240,6 +253,7 @@ static int reclaim(struct worker *worker, struct held *held)
     REQUIRE_INT(grant.mapped_size, held->size);
     held->grant = grant.grant;
     expect_filled(held, held->fd);
+    expect_frozen(held);
     return ANSWERED;
 }
 
@@ -284,6 +298,22 @@ static int expect_gone(struct worker *worker)
     return ANSWERED;
 }
 
+/* Its handle is no proof any more. */
+static int expect_revoked(struct worker *worker)
+{
+    if (!worker->has_revoked)
+        return ANSWERED;
+    if (ask(worker, NULL, worker->revoked.fd,
+            "\"op\":\"reclaim\",\"segment\":%ju,\"access\":\"rw\","
+            "\"handles\":{\"memory\":0}",
+            (uintmax_t)worker->revoked.id) != ANSWERED)
+        return LOST;
+    if (worker->reply.ok)
+        FAIL("client %u: a revoked segment is back: %s", worker->number,
+             worker->line);
+    return ANSWERED;
+}
+
 static int recover(struct worker *worker)
 {
     connect_again(worker);
@@ -298,6 +328,8 @@ static int recover(struct worker *worker)
         if (expect_name(worker, &worker->held[i]) != ANSWERED)
             return LOST;
     }
+    if (expect_revoked(worker) != ANSWERED)
+        return LOST;
     return expect_gone(worker);
 }
 
@@ -320,10 +352,12 @@ static int create(struct worker *worker)
         snprintf(name, sizeof(name), ",\"name\":\"%s\"", made.name);
     made.seed = draw(worker, 1 << 20) * 16;
     made.persist = made.name[0] && draw(worker, 4) == 0;
+    made.freezable = draw(worker, 2) == 0;
     if (ask(worker, &made.fd, -1,
             "\"op\":\"create\",\"size\":%zu,\"if_exists\":\"fail\","
-            "\"persist\":%s%s",
-            made.size, made.persist ? "true" : "false", name) != ANSWERED)
+            "\"persist\":%s,\"freezable\":%s%s",
+            made.size, made.persist ? "true" : "false",
+            made.freezable ? "true" : "false", name) != ANSWERED)
         return LOST;
     if (!worker->reply.ok)
         FAIL("client %u: %s", worker->number, worker->line);
@@ -378,6 +412,50 @@ static int take_name_away(struct worker *worker, int index)
     return ANSWERED;
 }
 
+static int freeze(struct worker *worker, struct held *held)
+{
+    int fd;
+    if (!held->freezable || held->removed)
+        return ANSWERED;
+    if (ask(worker, NULL, -1,
+            "\"op\":\"freeze\",\"segment\":%ju,\"mode\":\"%s\"",
+            (uintmax_t)held->id, freezes ? "now" : "future") != ANSWERED)
+        return LOST;
+    if (!worker->reply.ok)
+        FAIL("client %u: %s", worker->number, worker->line);
+    held->frozen = true;
+    expect_frozen(held);
+    if (ask(worker, &fd, -1,
+            "\"op\":\"open\",\"segment\":%ju,\"access\":\"rw\"",
+            (uintmax_t)held->id) != ANSWERED)
+        return LOST;
+    REQUIRE_INT(worker->reply.error, PROTOCOL_ACCESS_DENIED);
+    return ANSWERED;
+}
+
+/* Its bytes are gone and its name, and nobody gets it again. */
+static int take_from_all(struct worker *worker, int index)
+{
+    struct held held = worker->held[index];
+    bool emptied;
+    unsigned value = 0;
+    worker->held[index] = worker->held[--worker->count];
+    if (ask(worker, NULL, -1, "\"op\":\"revoke\",\"segment\":%ju",
+            (uintmax_t)held.id) != ANSWERED) {
+        close(held.fd);
+        return LOST;
+    }
+    REQUIRE(worker->reply.ok);
+    REQUIRE_INT(message_reply_revoked(&worker->reply, &emptied), 0);
+    REQUIRE(pread(held.fd, &value, sizeof(value), 0) == sizeof(value));
+    REQUIRE(!emptied || value == 0);
+    if (worker->has_revoked)
+        close(worker->revoked.fd);
+    worker->revoked = held;
+    worker->has_revoked = true;
+    return expect_revoked(worker);
+}
+
 static int offer(struct worker *worker, struct held *held)
 {
     struct message_ticket made;
@@ -423,7 +501,7 @@ static int use_ticket(struct worker *worker, struct held *held)
 
 static int work_once(struct worker *worker)
 {
-    unsigned what = draw(worker, 13);
+    unsigned what = draw(worker, 15);
     int index =
         worker->count > 0 ? (int)draw(worker, (unsigned)worker->count) : 0;
     if (what < 4 || worker->count == 0)
@@ -436,6 +514,10 @@ static int work_once(struct worker *worker)
         return expect_name(worker, &worker->held[index]);
     if (what < 12)
         return use_ticket(worker, &worker->held[index]);
+    if (what < 13)
+        return freeze(worker, &worker->held[index]);
+    if (what < 14)
+        return take_from_all(worker, index);
     return ask(worker, NULL, -1, "\"op\":\"list\",\"limit\":10");
 }
 
@@ -585,6 +667,7 @@ static void setup(void)
                                           .never_pauses = true};
     test_broker_start(&broker, &options);
     is_exact = raw_has_feature(broker.socket, "exact-lifetime");
+    freezes = raw_has_feature(broker.socket, "freeze");
 }
 
 START_TEST(broker_dies_at_every_step)
