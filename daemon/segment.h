@@ -57,7 +57,7 @@ struct segment_plan {
 int segment_new(const struct segment_plan *plan, struct segment **segment);
 
 /* Gives the memory back that nobody uses any more: whoever holds it in a way
- * that does not count keeps no pages. */
+ * that does not count keeps no pages, but those of a frozen one. */
 void segment_empty(struct segment *segment);
 
 /*

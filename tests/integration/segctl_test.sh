@@ -756,6 +756,42 @@ share_ends_with_its_ticket() {
     try 2 share short --expires 25h
 }
 
+# ---- freeze and revoke ----
+
+freezes_what_is_freezable() {
+    printf 'for ever' >"$folder/data"
+    input=$folder/data try 0 put model --persist --freezable
+    try 0 create plain 4096 --persist
+    try 3 freeze plain --future
+    has "$err" 'segctl: freeze plain: not-supported' freezable
+    try 0 freeze model --future
+    has "$err" 'frozen, but for views'
+    try 3 open model --access rw
+    has "$err" 'it is frozen'
+    try 0 info model --json
+    json "$folder/out" 'it["freezable"] and it["frozen"] == "future"'
+    try 0 info --json
+    if [[ $out == *'"freeze"'* ]]; then
+        try 0 freeze model --json
+        try 0 info model
+        has "$out" 'frozen' 'yes'
+    fi
+    try 0 cat model
+    is "$out" 'for ever'
+    try 0 remove model
+    try 0 remove plain
+    try 2 freeze
+}
+
+revokes() {
+    hold holder create frames 4096
+    try 0 revoke frames --json
+    json "$folder/out" 'it["ok"] and it["emptied"]'
+    try 4 info frames
+    try 4 revoke frames
+    ends "$holder" 0 TERM
+}
+
 # ---- the end ----
 
 holders_see_the_broker_end() {
@@ -798,7 +834,7 @@ for test in helps tells_its_version refuses_wrong_usage \
     others_are_refused exec_hands_the_segment_over exec_keeps_to_the_access \
     exec_ends_as_the_command_does tables_fit_a_terminal \
     shows_progress_on_a_terminal share_ends_when_redeemed \
-    share_ends_with_its_ticket holders_see_the_broker_end nothing_is_left; do
+    share_ends_with_its_ticket freezes_what_is_freezable revokes holders_see_the_broker_end nothing_is_left; do
     check "$test"
 done
 

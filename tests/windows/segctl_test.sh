@@ -107,6 +107,11 @@ soon grep -q held "$folder/out"
 check 'redeems what was shared' grep -q 'ro: ready' "$folder/out"
 check 'shares until it is redeemed' wait "$holder"
 holder=
+try 'makes a freezable one' 0 'kept until' create model 4096 --persist --freezable
+try 'cannot freeze it' 3 not-supported freeze model
+try 'gives no more rights to write' 0 'but for views' freeze model --future
+try 'opens nothing frozen for writing' 3 'it is frozen' open model --access rw
+try 'revokes' 0 'and emptied' revoke model
 input=$folder/ticket try 'redeems once' 4 not-found redeem
 kill "$other" 2>/dev/null
 wait "$other" 2>/dev/null
