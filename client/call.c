@@ -65,14 +65,15 @@ static void flush(segb_client *client)
     int r = 0;
 
     while (out->size > 0 && !client->mute && r == 0) {
-        if (client->has_handle)
-            r = channel_send_handle(client->channel, out->data, out->size,
-                                    client->handle, &sent);
+        if (client->handle_count > 0)
+            r = channel_send_handles(client->channel, out->data, out->size,
+                                     client->handles, client->handle_count,
+                                     &sent);
         else
             r = channel_send(client->channel, out->data, out->size, &sent);
         if (r == 0) {
             buffer_consume(out, sent);
-            client->has_handle = false;
+            client->handle_count = 0;
         }
     }
     /* A broker that hung up may have said why: the reader finds it, and the
@@ -115,7 +116,7 @@ static void end_all(segb_client *client, int code, const char *text,
         snprintf(client->ending, sizeof(client->ending), "%s", text);
         channel_shutdown(client->channel);
         buffer_truncate(&client->out, 0);
-        client->has_handle = false;
+        client->handle_count = 0;
     }
     client->state = state;
     DL_FOREACH_SAFE(client->pending, call, next)
@@ -380,8 +381,8 @@ static int start(segb_client *client, struct message_request *request,
         r = queue(client, request);
     if (r < 0)
         return r;
-    client->has_handle = call->has_handle;
-    client->handle = call->handle;
+    client->handle_count = call->handle_count;
+    memcpy(client->handles, call->handles, sizeof(client->handles));
     call->id = request->id;
     DL_APPEND(client->pending, call);
     r = wait_sent(client, call->deadline, &call->waited);
@@ -533,7 +534,10 @@ int call_begin(segb_client *client, struct message_request *request,
 
     client_lock(client);
     call->deadline = deadline_of(client);
-    if (client->state == CLIENT_AWAY || client->state == CLIENT_RESTORING)
+    if ((client->state == CLIENT_AWAY || client->state == CLIENT_RESTORING) &&
+        call->handle_count > 0)
+        r = no_connection(client); /* they are not ours to keep */
+    else if (client->state == CLIENT_AWAY || client->state == CLIENT_RESTORING)
         r = start_later(client, request, call);
     else
         r = start(client, request, call);

@@ -57,9 +57,11 @@ void channel_shutdown(channel c);
 /* Sends what goes at once. 0 and how much, CHANNEL_AGAIN or CHANNEL_E_GONE. */
 int channel_send(channel c, const char *bytes, size_t size, size_t *sent);
 
-/* The same, with a handle on the first byte; it stays the caller's. */
-int channel_send_handle(channel c, const char *bytes, size_t size,
-                        frame_handle handle, size_t *sent);
+/* The same, with handles, at most MESSAGE_HANDLES_MAX, on the first byte; they
+ * stay the caller's. */
+int channel_send_handles(channel c, const char *bytes, size_t size,
+                         const frame_handle *handles, unsigned count,
+                         size_t *sent);
 
 /* Receives one message that is here. 0, CHANNEL_AGAIN or CHANNEL_E_GONE. */
 int channel_receive(channel c, struct channel_input *input);
@@ -87,8 +89,9 @@ void channel_close_handle(frame_handle handle);
 int channel_claim(struct frame_reader *reader,
                   const struct message_handle *named, frame_handle *handle);
 
-/* Names a handle for the request that channel_send_handle takes along. */
-struct message_handle channel_name(frame_handle handle);
+/* Names a handle for the request that channel_send_handles takes along, as the
+ * `index`th of them. */
+struct message_handle channel_name(frame_handle handle, unsigned index);
 
 /* Bytes of the memory behind it. 0 or CHANNEL_E_SIZE. */
 int channel_handle_size(frame_handle handle, uint64_t *size);

@@ -190,24 +190,28 @@ int channel_send(channel c, const char *bytes, size_t size, size_t *sent)
     return send_message(c, &header, sent);
 }
 
-int channel_send_handle(channel c, const char *bytes, size_t size,
-                        frame_handle handle, size_t *sent)
+int channel_send_handles(channel c, const char *bytes, size_t size,
+                         const frame_handle *handles, unsigned count,
+                         size_t *sent)
 {
     union {
         struct cmsghdr head;
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[CMSG_SPACE(MESSAGE_HANDLES_MAX * sizeof(int))];
     } control = {0};
     struct iovec data = {.iov_base = (void *)bytes, .iov_len = size};
     struct msghdr header = {.msg_iov = &data,
                             .msg_iovlen = 1,
                             .msg_control = control.bytes,
-                            .msg_controllen = sizeof(control.bytes)};
-    int fd = (int)handle;
+                            .msg_controllen = CMSG_SPACE(count * sizeof(int))};
 
     control.head.cmsg_level = SOL_SOCKET;
     control.head.cmsg_type = SCM_RIGHTS;
-    control.head.cmsg_len = CMSG_LEN(sizeof(fd));
-    memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+    control.head.cmsg_len = CMSG_LEN(count * sizeof(int));
+    for (unsigned i = 0; i < count; i++) {
+        int fd = (int)handles[i];
+
+        memcpy(CMSG_DATA(&control.head) + i * sizeof(fd), &fd, sizeof(fd));
+    }
     return send_message(c, &header, sent);
 }
 
@@ -318,11 +322,10 @@ int channel_claim(struct frame_reader *reader,
     return frame_reader_claim(reader, named->number, handle);
 }
 
-struct message_handle channel_name(frame_handle handle)
+struct message_handle channel_name(frame_handle handle, unsigned index)
 {
-    /* The only one of its message. */
     (void)handle;
-    return (struct message_handle){MESSAGE_HANDLE_INDEX, 0};
+    return (struct message_handle){MESSAGE_HANDLE_INDEX, index};
 }
 
 int channel_handle_size(frame_handle handle, uint64_t *size)

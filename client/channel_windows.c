@@ -443,11 +443,13 @@ int channel_send(channel c, const char *bytes, size_t size, size_t *sent)
     return r;
 }
 
-int channel_send_handle(channel c, const char *bytes, size_t size,
-                        frame_handle handle, size_t *sent)
+int channel_send_handles(channel c, const char *bytes, size_t size,
+                         const frame_handle *handles, unsigned count,
+                         size_t *sent)
 {
-    /* The broker fetches it. */
-    (void)handle;
+    /* The broker fetches them. */
+    (void)handles;
+    (void)count;
     return channel_send(c, bytes, size, sent);
 }
 
@@ -542,8 +544,9 @@ int channel_claim(struct frame_reader *reader,
     return 0;
 }
 
-struct message_handle channel_name(frame_handle handle)
+struct message_handle channel_name(frame_handle handle, unsigned index)
 {
+    (void)index;
     return (struct message_handle){MESSAGE_HANDLE_VALUE, (uint64_t)handle};
 }
 

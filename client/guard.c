@@ -44,7 +44,7 @@ static void take_connection(segb_client *client, channel made)
     buffer_truncate(&client->out, 0);
     client->channel = made;
     client->connection++;
-    client->has_handle = false;
+    client->handle_count = 0;
     client->mute = false;
     client->loose = 0;
     client->state = CLIENT_RESTORING;
@@ -114,11 +114,10 @@ static int reclaim(segb_client *client, segb_segment *segment,
 {
     struct message_request request = {
         .op = PROTOCOL_RECLAIM,
-        .reclaim = {.segment = segment->id,
-                    .access = access_of(segment),
-                    .memory = channel_name(segment->handle)}};
+        .handles[MESSAGE_SHOWN] = channel_name(segment->handle, 0),
+        .reclaim = {.segment = segment->id, .access = access_of(segment)}};
     struct call call = {
-        .of_guard = true, .has_handle = true, .handle = segment->handle};
+        .of_guard = true, .handle_count = 1, .handles = {segment->handle}};
     struct message_grant grant;
     int r;
 

@@ -41,8 +41,8 @@ struct call {
     bool grants;           /* its reply brings a segment */
     bool of_guard;         /* goes through while the others wait */
     bool repeats;          /* is asked again when its connection was lost */
-    bool has_handle;       /* that goes along: */
-    frame_handle handle;
+    unsigned handle_count; /* that go along: */
+    frame_handle handles[MESSAGE_HANDLES_MAX];
     const segb_segment *of; /* whose grant the request is about, or NULL */
     int access;             /* asked for, SEGB_...; 0: whatever comes */
     bool done;              /* what follows is filled */
@@ -62,8 +62,8 @@ struct segb_client {
     struct frame_reader reader;
     struct buffer out;       /* requests not sent yet */
     struct buffer out_later; /* those that wait for the next connection */
-    frame_handle handle;     /* goes with the first byte of `out`, if: */
-    bool has_handle;
+    unsigned handle_count;   /* that go with the first byte of `out`: */
+    frame_handle handles[MESSAGE_HANDLES_MAX];
     bool reading;       /* a thread reads, and nobody else may */
     bool mute;          /* the broker takes no more requests */
     bool administrator; /* hello said; does not change */
@@ -101,6 +101,7 @@ struct segb_segment {
     size_t mapped_size;
     int access;
     bool created;
+    bool of_file;
     frame_handle handle;
 };
 

@@ -46,7 +46,8 @@ static void fill_info(const struct message_segment *from, segb_info *info)
                         .created_at = from->created_at,
                         .tickets = from->tickets,
                         .freezable = from->freezable,
-                        .frozen = frozens[from->frozen]};
+                        .frozen = frozens[from->frozen],
+                        .of_file = from->of_file};
 }
 
 /* Who is told of the rows; one of the functions is set. */

@@ -128,6 +128,15 @@ typedef struct segb_connect_options {
     int reconnect_ms;
 } segb_connect_options;
 
+/* A file that the program has opened, for a segment to be of it: descriptors on
+ * POSIX, HANDLEs on Windows, -1 for none. They stay the program's, and must be
+ * open until the call has ended. */
+typedef struct segb_file {
+    intptr_t write; /* open for reading and writing: for SEGB_RW */
+    intptr_t read;  /* the same file, open for reading only: for SEGB_RO and
+                       SEGB_COW. On Windows `write` does for these too. */
+} segb_file;
+
 typedef struct segb_create_options {
     size_t struct_size;
     int access;         /* of this handle; 0: SEGB_RW */
@@ -139,7 +148,8 @@ typedef struct segb_create_options {
     size_t share_read_count;
     const char *const *share_write;
     size_t share_write_count;
-    int freezable; /* not 0: segb_freeze can be asked for it */
+    int freezable;         /* not 0: segb_freeze can be asked for it */
+    const segb_file *file; /* NULL: of memory */
 } segb_create_options;
 
 typedef struct segb_open_options {
@@ -172,7 +182,8 @@ typedef struct segb_info {
     uint64_t created_at; /* seconds since 1970 UTC */
     uint64_t tickets;    /* that can be redeemed still */
     int freezable;
-    int frozen; /* SEGB_FROZEN_NO, ... */
+    int frozen;  /* SEGB_FROZEN_NO, ... */
+    int of_file; /* of a file, and not of memory */
 } segb_info;
 
 typedef struct segb_budget {
@@ -225,7 +236,14 @@ int segb_client_broker(segb_client *client, segb_broker *broker);
 /* ---- segments ---- */
 
 /* Creates `size` bytes, zeroed; or opens the existing segment of that name
- * with *its* size (segb_created tells). `name` NULL makes an unnamed one. */
+ * with *its* size (segb_created tells). `name` NULL makes an unnamed one.
+ *
+ * With options->file it is of that file: of its first `size` bytes, 0 for all
+ * that it has. Only SEGB_RW makes a file larger: SEGB_E_FILE_FULL when that
+ * cannot be, SEGB_E_FILE_TOO_SMALL otherwise, SEGB_E_FILE_EMPTY. A file is
+ * regular, on a file system of this host, and the caller's own. Who truncates
+ * it later makes views of it fatal to touch (SIGBUS; Windows lets nobody):
+ * segb_read and segb_write do not mind. */
 int segb_create(segb_client *client, const char *name, size_t size,
                 const segb_create_options *options, segb_segment **segment);
 
@@ -239,7 +257,7 @@ void segb_close(segb_segment *segment);
 uint64_t segb_id(const segb_segment *segment);
 /* As asked by the creator. */
 size_t segb_size(const segb_segment *segment);
-/* Rounded up to pages: what a view may cover. */
+/* Rounded up to pages, but not that of a file: what a view may cover. */
 size_t segb_mapped_size(const segb_segment *segment);
 int segb_access(const segb_segment *segment);
 /* Not 0 when this call made it, 0 when it was there. */
@@ -280,9 +298,18 @@ int segb_map(segb_segment *segment, size_t offset, size_t length, int access,
 /* Unmaps the view that `address` lies in: any address inside it will do. */
 int segb_unmap(void *address);
 
-/* For memory-backed segments every view sees a write at once, so this only
- * checks the range (0 bytes: to the view's end). */
+/* Writes what views have changed of a segment's file to the disk (0 bytes: to
+ * the view's end). Of memory there is nothing to write. */
 int segb_flush(void *address, size_t length);
+
+/* Copy bytes out of a segment and into one, without a view: what is gone, since
+ * somebody has truncated the segment's file, is SEGB_E_FILE_TOO_SMALL and not
+ * SIGBUS. What SEGB_COW views have changed is not seen. SEGB_E_ACCESS_DENIED,
+ * SEGB_E_INVALID_ARGUMENT (the range is not within the segment). */
+int segb_read(segb_segment *segment, size_t offset, void *buffer,
+              size_t length);
+int segb_write(segb_segment *segment, size_t offset, const void *buffer,
+               size_t length);
 
 /* ---- the commons ---- */
 

@@ -36,6 +36,7 @@ segb_segment *segment_new(segb_client *client,
                               .mapped_size = (size_t)grant->mapped_size,
                               .access = access_of(grant->access),
                               .created = grant->created,
+                              .of_file = grant->of_file,
                               .handle = handle};
     DL_APPEND(client->segments, segment);
     return segment;
@@ -62,17 +63,42 @@ void segb_close(segb_segment *segment)
 
 /* ---- requests ---- */
 
+static void add_file(struct message_request *request, struct call *call,
+                     int kind, intptr_t handle)
+{
+    if (handle == -1)
+        return;
+    request->handles[kind] = channel_name(handle, call->handle_count);
+    call->handles[call->handle_count++] = handle;
+}
+
+static int prepare_file(const segb_file *file, struct message_request *request,
+                        struct call *call)
+{
+    if (!file)
+        return 0;
+    request->create.of_file = true;
+    add_file(request, call, MESSAGE_FILE, file->write);
+    add_file(request, call, MESSAGE_FILE_READ, file->read);
+    if (call->handle_count > 0)
+        return 0;
+    return error_note(SEGB_E_INVALID_ARGUMENT,
+                      "file: neither write nor read is an open file");
+}
+
 static int prepare_create(const char *name, size_t size,
                           const segb_create_options *options,
-                          struct message_create *create, int *access)
+                          struct message_request *request, struct call *call)
 {
+    struct message_create *create = &request->create;
     segb_create_options checked;
     int r = arguments_options(&checked, sizeof(checked), options);
 
     if (r == 0)
         r = arguments_name(name, true);
     if (r == 0)
-        r = arguments_access(checked.access, SEGB_RW, access, &create->access);
+        r = arguments_access(checked.access, SEGB_RW, &call->access,
+                             &create->access);
     if (r == 0)
         r = arguments_principals("share_read", checked.share_read,
                                  checked.share_read_count, create->share.read,
@@ -81,12 +107,14 @@ static int prepare_create(const char *name, size_t size,
         r = arguments_principals("share_write", checked.share_write,
                                  checked.share_write_count, create->share.write,
                                  &create->share.write_count);
-    if (r == 0 && (size == 0 || size > PROTOCOL_INTEGER_MAX))
+    if (r == 0 && ((size == 0 && !checked.file) || size > PROTOCOL_INTEGER_MAX))
         r = error_set(SEGB_E_INVALID_ARGUMENT,
                       "size: expected 1 to 2^53-1 bytes, not %zu", size);
     if (r == 0 && checked.persist && !name)
         r = error_note(SEGB_E_INVALID_ARGUMENT,
                        "persist: only a segment with a name can persist");
+    if (r == 0)
+        r = prepare_file(checked.file, request, call);
     create->name = name;
     create->size = size;
     create->fail_if_exists = checked.fail_if_exists != 0;
@@ -134,7 +162,7 @@ int segb_create(segb_client *client, const char *name, size_t size,
     if (r == 0)
         r = arguments_given("segment", (const void *)segment);
     if (r == 0)
-        r = prepare_create(name, size, options, &request.create, &call.access);
+        r = prepare_create(name, size, options, &request, &call);
     return r < 0 ? r : run(client, &request, &call, segment);
 }
 
@@ -201,7 +229,7 @@ int segb_create_async(segb_client *client, const char *name, size_t size,
     int r = check_callback(client, done);
 
     if (r == 0)
-        r = prepare_create(name, size, options, &request.create, &call.access);
+        r = prepare_create(name, size, options, &request, &call);
     return r < 0 ? r : begin(client, &request, &call);
 }
 

@@ -7,6 +7,7 @@
  */
 #include "view.h"
 
+#include "copy.h"
 #include "error.h"
 #include "internal.h"
 #include "thread.h"
@@ -18,6 +19,7 @@ struct view {
     struct view_memory memory; /* on the granularity */
     uintptr_t start;           /* the same, as numbers */
     uintptr_t end;
+    bool of_file;
 };
 
 /* By address, the highest first: that is the order in which systems give
@@ -160,6 +162,7 @@ int segb_map(segb_segment *segment, size_t offset, size_t length, int access,
         return r;
     view.start = (uintptr_t)view.memory.address;
     view.end = view.start + before + length;
+    view.of_file = segment->of_file;
     r = add(view);
     if (r < 0) {
         view_detach(&view.memory);
@@ -197,11 +200,14 @@ int segb_flush(void *address, size_t length)
 {
     struct view *found;
     size_t rest = 0;
+    bool of_file = false;
 
     thread_process_lock();
     found = find((uintptr_t)address);
-    if (found)
+    if (found) {
         rest = found->end - (uintptr_t)address;
+        of_file = found->of_file;
+    }
     thread_process_unlock();
     if (!found)
         return no_view(address);
@@ -209,5 +215,41 @@ int segb_flush(void *address, size_t length)
         return error_set(SEGB_E_INVALID_ARGUMENT,
                          "length: the view has %zu bytes from here, not %zu",
                          rest, length);
+    return of_file ? view_flush(address, length ? length : rest) : 0;
+}
+
+/* ---- without a view ---- */
+
+static int check_copy(const segb_segment *segment, size_t offset,
+                      const void *buffer, size_t length)
+{
+    if (!segment || (!buffer && length > 0))
+        return error_note(SEGB_E_INVALID_ARGUMENT, "segment or buffer is NULL");
+    if (offset > segment->mapped_size || length > segment->mapped_size - offset)
+        return error_set(SEGB_E_INVALID_ARGUMENT,
+                         "length: %zu bytes from offset %zu reach over the "
+                         "segment's end (%zu bytes)",
+                         length, offset, segment->mapped_size);
     return 0;
+}
+
+int segb_read(segb_segment *segment, size_t offset, void *buffer, size_t length)
+{
+    int r = check_copy(segment, offset, buffer, length);
+
+    return r < 0 || length == 0
+               ? r
+               : copy_out(segment->handle, offset, buffer, length);
+}
+
+int segb_write(segb_segment *segment, size_t offset, const void *buffer,
+               size_t length)
+{
+    int r = check_copy(segment, offset, buffer, length);
+
+    if (r == 0)
+        r = check_access(segment, SEGB_RW);
+    return r < 0 || length == 0
+               ? r
+               : copy_in(segment->handle, offset, buffer, length);
 }

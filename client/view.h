@@ -29,6 +29,9 @@ int view_attach(frame_handle handle, size_t offset, size_t length, int access,
 /* Somebody has unmapped it: gives up what it held. */
 void view_forget(const struct view_memory *memory);
 
+/* Writes what was changed in a part of a file's view to the disk. The same. */
+int view_flush(char *address, size_t length);
+
 /* Unmaps it. The same. */
 int view_detach(const struct view_memory *memory);
 

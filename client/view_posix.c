@@ -35,6 +35,15 @@ void view_forget(const struct view_memory *memory)
     (void)memory;
 }
 
+int view_flush(char *address, size_t length)
+{
+    size_t before = (uintptr_t)address & (view_granularity() - 1);
+
+    if (msync(address - before, before + length, MS_SYNC) == 0)
+        return 0;
+    return error_set(SEGB_E_SYSTEM, "msync: %s", strerror(errno));
+}
+
 int view_detach(const struct view_memory *memory)
 {
     if (munmap(memory->address, memory->length) < 0)

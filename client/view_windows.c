@@ -79,6 +79,14 @@ void view_forget(const struct view_memory *memory)
     CloseHandle((HANDLE)memory->hold);
 }
 
+int view_flush(char *address, size_t length)
+{
+    if (FlushViewOfFile(address, length))
+        return 0;
+    return error_set(SEGB_E_SYSTEM, "FlushViewOfFile: error %lu",
+                     GetLastError());
+}
+
 int view_detach(const struct view_memory *memory)
 {
     BOOL unmapped = UnmapViewOfFile(memory->address);

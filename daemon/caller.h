@@ -18,6 +18,8 @@ struct caller {
     char label[sizeof("user:") + IDENTITY_ID_MAX]; /* "user:alice" */
     struct quota_scope *scope;
     struct ticket_guesses guesses;
+    bool is_filing;         /* a thread looks at a file of his */
+    struct pending *filers; /* requests that wait for that to be over */
     unsigned refs;
     uint32_t *key; /* user, then groups */
     UT_hash_handle hh;

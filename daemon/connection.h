@@ -34,7 +34,7 @@ typedef void (*connection_ready)(void *data, unsigned events);
 /* Handles that came along with bytes. */
 struct connection_handles {
     unsigned capacity; /* how many are taken; set by the receiver */
-    bool any;          /* of any kind, not only memory and files; so too */
+    bool any;          /* of any kind, not only files; so too */
     unsigned count;
     bool truncated; /* some were lost: more came, or no descriptor is free */
     frame_handle handles[CONNECTION_RECEIVE_MAX]; /* the receiver's */
@@ -76,9 +76,9 @@ frame_handle connection_handle(const struct connection *connection);
 
 /*
  * Reads once, without waiting: 0 and the count of bytes, at least one, or an
- * outcome above. Handles beyond the capacity are closed by the system. From
- * strangers only memory and files are taken: a connection that is sent over
- * itself would never end.
+ * outcome above. Handles beyond the capacity are closed. From strangers only
+ * files are taken, and memory, which is one: a connection that is sent over
+ * itself would never end. HANDLE_NONE stands for what was not taken.
  */
 int connection_receive(struct connection *connection, char *bytes,
                        size_t capacity, size_t *size,
@@ -87,6 +87,10 @@ int connection_receive(struct connection *connection, char *bytes,
 /* Whether a connection ends with the process at its other side, whatever that
  * shared with others. */
 bool connection_ends_with_process(void);
+
+/* Closes a handle that a stranger sent, without waiting for whoever serves what
+ * it is to. Takes HANDLE_NONE too. */
+void connection_dispose(frame_handle handle);
 
 /* Takes a handle that the line given last by the reader names. 0 and the
  * caller owns it, or FRAME_LOST. */

@@ -116,6 +116,11 @@ int connection_receive(struct connection *connection, char *bytes,
     return handoff_receive(connection->fd, bytes, capacity, size, handles);
 }
 
+void connection_dispose(frame_handle handle)
+{
+    handoff_dispose(handle);
+}
+
 int connection_claim(struct connection *connection, struct frame_reader *reader,
                      const struct message_handle *named, frame_handle *handle)
 {

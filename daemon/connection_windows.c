@@ -605,6 +605,11 @@ void connection_finish(struct connection *connection)
 
 /* ---- handles ---- */
 
+void connection_dispose(frame_handle handle)
+{
+    handle_close(handle);
+}
+
 int connection_claim(struct connection *connection, struct frame_reader *reader,
                      const struct message_handle *named, frame_handle *handle)
 {

@@ -1,5 +1,7 @@
 #include "creation.h"
 
+#include "filing.h"
+#include "handle.h"
 #include "host.h"
 #include "identity.h"
 #include "log.h"
@@ -19,6 +21,7 @@ struct creation {
     uv_work_t work;
     struct broker *broker;
     struct pending *pending; /* NULL where no worker was needed */
+    struct registry_new new; /* with its charges, until there is an entry */
     struct entry *entry;
     struct quota_charge grant_charge;
     uint64_t committed; /* bytes */
@@ -61,7 +64,8 @@ static int commit_chunk(struct creation *job)
 
 static bool must_commit(const struct creation *job)
 {
-    return job->entry->commit && job->committed < job->entry->mapped_size;
+    return job->entry->commit && !job->entry->of_file &&
+           job->committed < job->entry->mapped_size;
 }
 
 static void work(uv_work_t *handle)
@@ -101,6 +105,8 @@ static int refuse_step(struct call *call, const struct creation *job)
 
 static void job_free(struct creation *job)
 {
+    quota_undo(&job->new.bytes_charge);
+    quota_undo(&job->new.segments_charge);
     quota_undo(&job->grant_charge);
     share_deinit(&job->share);
     free(job);
@@ -128,12 +134,6 @@ static void free_waiters(struct broker *broker, struct entry *entry)
 {
     while (entry->waiters)
         pending_move(entry->waiters, &broker->woken);
-}
-
-static void serve_woken(struct broker *broker)
-{
-    while (broker->woken)
-        request_resume(broker->woken);
 }
 
 /* Every step was taken or one failed: answers, and lets the entry live or
@@ -199,7 +199,7 @@ static void after_work(uv_work_t *handle, int status)
         cancel(job);
     job->pending = pending_free(job->pending);
     job_free(job);
-    serve_woken(broker);
+    request_resume_woken(broker);
 }
 
 /* Takes the first step, or all where they are short. */
@@ -226,7 +226,7 @@ static int run_steps(struct call *call, struct creation *job)
     return r;
 }
 
-/* ---- the beginning ---- */
+/* ---- charges and memory ---- */
 
 static int refuse_segment(struct call *call, int r)
 {
@@ -244,13 +244,14 @@ static int refuse_segment(struct call *call, int r)
 static int charge(struct quota_scope *scope, struct registry_new *new,
                   struct quota_charge *grant, struct quota_refusal *refusal)
 {
-    if (quota_allows_segment(scope, new->mapped_size, refusal) != 0)
+    if (!new->of_file &&
+        quota_allows_segment(scope, new->mapped_size, refusal) != 0)
         return 1;
     if (quota_charge(scope, CONFIG_SEGMENTS, 1, &new->segments_charge,
                      refusal) != 0)
         return 1;
-    if (quota_charge(scope, CONFIG_BYTES, new->mapped_size, &new->bytes_charge,
-                     refusal) != 0)
+    if (!new->of_file && quota_charge(scope, CONFIG_BYTES, new->mapped_size,
+                                      &new->bytes_charge, refusal) != 0)
         goto undo_segments;
     if (quota_charge(scope, CONFIG_GRANTS, 1, grant, refusal) != 0)
         goto undo_bytes;
@@ -274,65 +275,187 @@ static bool host_has_room(const struct registry_new *new)
            new->mapped_size <= available - HOST_RESERVE;
 }
 
-/* Makes the memory and its entry from what was charged; the charges are the
- * entry's on 0, and undone otherwise. */
-static int make_entry(struct call *call, struct registry_new *new,
-                      struct entry **entry)
+/* Enters the memory, or frees it. The charges are the entry's on 0. */
+static int enter(struct call *call, struct creation *job)
 {
+    struct registry_new *new = &job->new;
+
+    new->name = call->request->create.name;
+    if (registry_add(&call->broker->registry, new, &job->entry) < 0) {
+        segment_free(new->memory);
+        return SEGMENT_E_SYSTEM;
+    }
+    new->segments_charge = new->bytes_charge = (struct quota_charge){0};
+    return 0;
+}
+
+static int make_memory(struct call *call, struct creation *job)
+{
+    struct registry_new *new = &job->new;
     struct segment_plan plan = {.mapped_size = new->mapped_size,
                                 .commit = new->commit,
                                 .freezable = new->freezable};
+    int r = SEGMENT_E_NO_MEMORY;
+
+    if (host_has_room(new))
+        r = segment_new(&plan, &new->memory);
+    if (r == 0)
+        r = enter(call, job);
+    if (r == 0)
+        return run_steps(call, job);
+    job_free(job);
+    return refuse_segment(call, r);
+}
+
+/* ---- of a file ---- */
+
+/* What became of the file is in job->new; its name may be taken by now. */
+static int go_on_with_file(struct call *call)
+{
+    struct creation *job = call->data;
+    const char *name = call->request->create.name;
+    struct entry *entry = NULL;
     int r;
 
-    if (!host_has_room(new))
-        r = SEGMENT_E_NO_MEMORY;
-    else
-        r = segment_new(&plan, &new->memory);
-    if (r == 0) {
-        if (registry_add(&call->broker->registry, new, entry) == 0)
-            return 0;
-        segment_free(new->memory);
-        r = SEGMENT_E_SYSTEM;
+    if (name)
+        entry =
+            registry_find(&call->broker->registry, call->peer->caller, name);
+    if (entry) {
+        segment_free(job->new.memory);
+        job_free(job);
+        return request_create_existing(call, entry);
     }
-    quota_undo(&new->bytes_charge);
-    quota_undo(&new->segments_charge);
-    r = refuse_segment(call, r);
-    return r < 0 ? r : 1;
+    r = enter(call, job);
+    if (r == 0)
+        return run_steps(call, job);
+    job_free(job);
+    return refuse_segment(call, r);
+}
+
+static int refuse_file(struct call *call)
+{
+    const struct file_problem *problem = call->data;
+
+    return request_refuse(call, problem->error, "%s", problem->text);
+}
+
+static void after_filing(void *data, const struct file_plan *plan,
+                         const struct file_problem *problem)
+{
+    struct creation *job = data;
+    struct pending *pending = job->pending;
+
+    job->pending = NULL;
+    if (!problem) {
+        job->new.memory = plan->segment;
+        job->new.size = job->new.mapped_size = plan->size;
+    }
+    if (pending->peer && !problem) {
+        request_resume_with(pending, go_on_with_file, job);
+        return;
+    }
+    job_free(job);
+    if (pending->peer) {
+        request_resume_with(pending, refuse_file, (void *)problem);
+        return;
+    }
+    if (!problem)
+        segment_free(plan->segment);
+    pending_free(pending);
+}
+
+static int look_at_file(struct call *call, struct creation *job)
+{
+    const struct message_create *create = &call->request->create;
+    struct caller *caller = call->peer->caller;
+    struct file_plan plan = {.write = call->handles[MESSAGE_FILE],
+                             .read = call->handles[MESSAGE_FILE_READ],
+                             .user = caller->identity.user,
+                             .access = create->access,
+                             .commit = create->commit,
+                             .size = create->size};
+    int r;
+
+    call->handles[MESSAGE_FILE] = call->handles[MESSAGE_FILE_READ] =
+        HANDLE_NONE;
+    job->pending = request_take(call, NULL, &r);
+    if (job->pending &&
+        filing_start(call->broker, caller, &plan, after_filing, job) == 0)
+        return 0;
+    connection_dispose(plan.write);
+    connection_dispose(plan.read);
+    if (job->pending) {
+        pending_free(job->pending);
+        r = -1;
+    }
+    job_free(job);
+    return r;
+}
+
+/* Whether all the handles are there that the request names. */
+static bool has_files(const struct call *call)
+{
+    const struct message_handle *named = call->request->handles;
+
+    for (int i = 0; i < MESSAGE_HANDLES_MAX; i++)
+        if (named[i].form != MESSAGE_HANDLE_NONE &&
+            call->handles[i] == HANDLE_NONE)
+            return false;
+    return true;
+}
+
+/* ---- the beginning ---- */
+
+static int begin(struct call *call, struct creation *job)
+{
+    const struct message_create *create = &call->request->create;
+    struct caller *caller = call->peer->caller;
+    struct quota_refusal refusal;
+    int r;
+
+    job->broker = call->broker;
+    job->new = (struct registry_new){.size = create->size,
+                                     .created_at = (uint64_t)time(NULL),
+                                     .commit = create->commit,
+                                     .persist = create->persist,
+                                     .of_file = create->of_file,
+                                     .freezable = create->freezable,
+                                     .owner = caller};
+    if (!create->of_file) {
+        job->new.mapped_size = segment_mapped_size(create->size);
+        if (job->new.mapped_size == 0 ||
+            job->new.mapped_size > PROTOCOL_INTEGER_MAX)
+            return refuse_segment(call, SEGMENT_E_NO_MEMORY);
+    }
+    r = resolve(job, create, &share_ids_only);
+    if (r != 0 && r != SHARE_NOBODY) {
+        job->outcome = r;
+        return refuse_step(call, job);
+    }
+    if (charge(caller->scope, &job->new, &job->grant_charge, &refusal))
+        return request_refuse_quota(call, &refusal);
+    return 1;
 }
 
 int creation_begin(struct call *call)
 {
-    const struct message_create *create = &call->request->create;
-    struct caller *caller = call->peer->caller;
-    struct registry_new new = {.name = create->name,
-                               .size = create->size,
-                               .mapped_size = segment_mapped_size(create->size),
-                               .created_at = (uint64_t)time(NULL),
-                               .commit = create->commit,
-                               .persist = create->persist,
-                               .freezable = create->freezable,
-                               .owner = caller};
-    struct quota_refusal refusal;
+    bool of_file = call->request->create.of_file;
     struct creation *job;
     int r;
 
+    if (of_file && call->peer->caller->is_filing)
+        return request_wait(call, &call->peer->caller->filers);
+    if (of_file && !has_files(call))
+        return request_refuse(call, PROTOCOL_INVALID_ARGUMENT,
+                              "handles: one did not come along, or is not to "
+                              "a regular file, or the broker has no "
+                              "descriptors left");
     job = calloc(1, sizeof(*job));
     if (!job)
         return -1;
-    job->broker = call->broker;
-    r = resolve(job, create, &share_ids_only);
-    if (new.mapped_size == 0 || new.mapped_size > PROTOCOL_INTEGER_MAX) {
-        r = refuse_segment(call, SEGMENT_E_NO_MEMORY);
-    } else if (r != 0 && r != SHARE_NOBODY) {
-        job->outcome = r;
-        r = refuse_step(call, job);
-    } else if (charge(caller->scope, &new, &job->grant_charge, &refusal)) {
-        r = request_refuse_quota(call, &refusal);
-    } else {
-        r = make_entry(call, &new, &job->entry);
-        if (r == 0)
-            return run_steps(call, job);
-    }
+    r = begin(call, job);
+    if (r == 1)
+        return of_file ? look_at_file(call, job) : make_memory(call, job);
     job_free(job);
-    return r < 0 ? r : 0;
+    return r;
 }

@@ -6,8 +6,9 @@
  * between them.
  *
  * Unpacking only looks, so that who dies over it loses nothing. A record is
- * preceded by its handles' inodes and gets these very handles: one that is
- * missing, or a record that cannot be read, costs no other segment anything.
+ * preceded by its handles' devices and inodes and gets these very handles: one
+ * that is missing, or a record that cannot be read, costs no other segment
+ * anything.
  */
 #include "estate.h"
 
@@ -43,24 +44,43 @@ static int write_all(int fd, const char *bytes, size_t size)
     return 0;
 }
 
-static uint64_t inode_of(frame_handle handle)
+/* What a handle is to. */
+struct target {
+    uint64_t device;
+    uint64_t inode;
+};
+
+static struct target target_of(frame_handle handle)
 {
     struct stat status;
 
-    return fstat((int)handle, &status) == 0 ? status.st_ino : 0;
+    if (fstat((int)handle, &status) < 0)
+        return (struct target){0};
+    return (struct target){status.st_dev, status.st_ino};
 }
 
-/* `INODE INODE {"record":...}` */
+static int compare_targets(const struct target *a, const struct target *b)
+{
+    if (a->device != b->device)
+        return a->device < b->device ? -1 : 1;
+    return a->inode < b->inode ? -1 : a->inode > b->inode;
+}
+
+/* `DEVICE INODE DEVICE INODE {"record":...}` */
 static int write_item(const struct estate_item *item, int fd)
 {
-    char inodes[RECORD_HANDLES_MAX * 24];
+    char targets[RECORD_HANDLES_MAX * 48];
     size_t size = 0;
 
-    for (unsigned i = 0; i < item->count; i++)
+    for (unsigned i = 0; i < item->count; i++) {
+        struct target target = target_of(item->handles[i]);
+
         size +=
-            (size_t)snprintf(inodes + size, sizeof(inodes) - size, "%llu ",
-                             (unsigned long long)inode_of(item->handles[i]));
-    if (write_all(fd, inodes, size) < 0)
+            (size_t)snprintf(targets + size, sizeof(targets) - size,
+                             "%llu %llu ", (unsigned long long)target.device,
+                             (unsigned long long)target.inode);
+    }
+    if (write_all(fd, targets, size) < 0)
         return -1;
     return write_all(fd, item->line, item->size);
 }
@@ -171,8 +191,8 @@ void estate_pack_close(const struct estate_pack *pack)
 /* ---- out ---- */
 
 struct unpacked {
-    uint64_t inode;
-    unsigned turn;       /* handles to the same inode stay in order */
+    struct target target;
+    unsigned turn;       /* handles to the same stay in order */
     frame_handle handle; /* HANDLE_NONE: taken */
 };
 
@@ -199,7 +219,7 @@ static void add_handle(struct unpacker *unpacker, int fd)
         unpacker->capacity = capacity;
     }
     unpacker->all[unpacker->count] =
-        (struct unpacked){inode_of(fd), unpacker->count, fd};
+        (struct unpacked){target_of(fd), unpacker->count, fd};
     unpacker->count++;
 }
 
@@ -239,9 +259,10 @@ static int peek_message(int end, struct unpacker *unpacker)
 static int compare_unpacked(const void *one, const void *other)
 {
     const struct unpacked *a = one, *b = other;
+    int order = compare_targets(&a->target, &b->target);
 
-    if (a->inode != b->inode)
-        return a->inode < b->inode ? -1 : 1;
+    if (order != 0)
+        return order;
     return a->turn < b->turn ? -1 : a->turn > b->turn;
 }
 
@@ -264,7 +285,7 @@ static void unpack_handles(struct unpacker *unpacker, const int ends[2])
               compare_unpacked);
 }
 
-static int take_handle(struct unpacker *unpacker, uint64_t inode,
+static int take_handle(struct unpacker *unpacker, const struct target *target,
                        frame_handle *handle)
 {
     unsigned low = 0, high = unpacker->count;
@@ -272,12 +293,14 @@ static int take_handle(struct unpacker *unpacker, uint64_t inode,
     while (low < high) {
         unsigned middle = low + (high - low) / 2;
 
-        if (unpacker->all[middle].inode < inode)
+        if (compare_targets(&unpacker->all[middle].target, target) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    for (; low < unpacker->count && unpacker->all[low].inode == inode; low++) {
+    for (; low < unpacker->count &&
+           compare_targets(&unpacker->all[low].target, target) == 0;
+         low++) {
         if (unpacker->all[low].handle == HANDLE_NONE)
             continue;
         *handle = unpacker->all[low].handle;
@@ -287,30 +310,39 @@ static int take_handle(struct unpacker *unpacker, uint64_t inode,
     return -1;
 }
 
-/* Takes the handles whose inodes stand before a record. */
-static int take_handles(struct unpacker *unpacker, const char *inodes,
+static int read_number(const char **text, uint64_t *number)
+{
+    char *behind;
+
+    *number = strtoull(*text, &behind, 10);
+    if (behind == *text || *behind != ' ')
+        return -1;
+    *text = behind + 1;
+    return 0;
+}
+
+/* Takes the handles to what stands before a record. */
+static int take_handles(struct unpacker *unpacker, const char *targets,
                         size_t size, struct estate_new *new)
 {
-    const char *end = inodes + size;
+    const char *end = targets + size;
+    struct target target;
 
-    while (inodes < end) {
-        char *behind;
-        uint64_t inode = strtoull(inodes, &behind, 10);
-
-        if (behind == inodes || *behind != ' ' ||
+    while (targets < end) {
+        if (read_number(&targets, &target.device) < 0 ||
+            read_number(&targets, &target.inode) < 0 ||
             new->count == RECORD_HANDLES_MAX ||
-            take_handle(unpacker, inode, &new->handles[new->count]) < 0)
+            take_handle(unpacker, &target, &new->handles[new->count]) < 0)
             return -1;
         new->count++;
-        inodes = behind + 1;
     }
     return 0;
 }
 
 static int unpack_segment(struct estate *estate, struct unpacker *unpacker,
-                          const char *inodes, struct estate_new *new)
+                          const char *targets, struct estate_new *new)
 {
-    int r = take_handles(unpacker, inodes, (size_t)(new->line - inodes), new);
+    int r = take_handles(unpacker, targets, (size_t)(new->line - targets), new);
 
     if (r == 0)
         return estate_keep(estate, new);

@@ -1,6 +1,7 @@
 #include "handoff_posix.h"
 
 #include "closer_posix.h"
+#include "handle.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,8 +36,16 @@ static void look_at_memory(void)
         memory_devices[1] = status.st_dev;
 }
 
-/* Whether it is memory such as segments are made of. Any other file may be
- * served by a stranger, who must not be asked for anything. */
+/* Asks the kernel alone: a stranger may serve the file, who must not be asked
+ * for anything. */
+static bool is_file(int fd, struct statx *status)
+{
+    return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE,
+                 status) == 0 &&
+           S_ISREG(status->stx_mode);
+}
+
+/* Whether it is memory such as segments are made of. */
 static bool is_memory(int fd)
 {
     struct statx status;
@@ -44,12 +53,22 @@ static bool is_memory(int fd)
 
     if (memory_devices[0] == 0)
         look_at_memory();
-    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &status) <
-            0 ||
-        !S_ISREG(status.stx_mode))
+    if (!is_file(fd, &status))
         return false;
     device = makedev(status.stx_dev_major, status.stx_dev_minor);
     return device == memory_devices[0] || device == memory_devices[1];
+}
+
+void handoff_dispose(frame_handle handle)
+{
+    int fd = (int)handle;
+
+    if (handle == HANDLE_NONE)
+        return;
+    if (is_memory(fd))
+        close(fd);
+    else
+        closer_take(&fd, 1);
 }
 
 static void take_handles(struct msghdr *header,
@@ -57,6 +76,7 @@ static void take_handles(struct msghdr *header,
 {
     int strange[PROTOCOL_HANDLES_MAX];
     unsigned strange_count = 0;
+    struct statx status;
     struct cmsghdr *c;
     int fd;
 
@@ -66,17 +86,20 @@ static void take_handles(struct msghdr *header,
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
             continue;
         for (size_t at = 0; at + sizeof(fd) <= size; at += sizeof(fd)) {
+            bool is_taken;
+
             memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
-            if (taken->count < taken->capacity && (taken->any || is_memory(fd)))
-                taken->handles[taken->count++] = fd;
+            is_taken = taken->any || is_file(fd, &status);
+            if (taken->count < taken->capacity)
+                taken->handles[taken->count++] = is_taken ? fd : HANDLE_NONE;
             else
+                is_taken = false;
+            if (!is_taken)
                 strange[strange_count++] = fd;
         }
     }
-    if (strange_count == 0)
-        return;
-    taken->truncated = true;
-    closer_take(strange, strange_count);
+    if (strange_count > 0)
+        closer_take(strange, strange_count);
 }
 
 int handoff_receive(int socket, char *bytes, size_t capacity, size_t *size,

@@ -17,6 +17,9 @@ int handoff_send(int socket, const char *bytes, size_t size,
 /* Waits until it can be read (or, if `writing`, be written). */
 void handoff_wait(int socket, bool writing, int milliseconds);
 
+/* connection_dispose. */
+void handoff_dispose(frame_handle handle);
+
 /* Whether the other side has read all that was sent. */
 bool handoff_all_read(int socket);
 

@@ -27,3 +27,8 @@ struct lent *lent_unref(struct lent *lent)
     }
     return NULL;
 }
+
+void lent_abandon(struct lent *lent)
+{
+    free(lent);
+}

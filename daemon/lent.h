@@ -17,6 +17,9 @@ struct lent {
  * handle is still the caller's. */
 struct lent *lent_new(frame_handle handle);
 struct lent *lent_ref(struct lent *lent);
+/* The first borrower's: the handle stays open, and is the caller's again. NULL
+ * is fine. */
+void lent_abandon(struct lent *lent);
 /* The last borrower closes the handle. NULL is fine. Returns NULL. */
 struct lent *lent_unref(struct lent *lent);
 

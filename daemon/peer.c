@@ -490,7 +490,7 @@ static int start_serving(struct broker *broker, struct peer *peer)
 {
     if (connection_start(peer->connection, &broker->loop, on_ready, peer) < 0)
         return -1;
-    frame_reader_init(&peer->reader, handle_close);
+    frame_reader_init(&peer->reader, connection_dispose);
     DL_APPEND(broker->peers.list, peer);
     broker->peers.count++;
     broker->counters.connections++;

@@ -24,7 +24,7 @@
 enum { PEER_STALL_SECONDS = 10 };
 
 /* Handles that are taken with one message of a peer. */
-enum { PEER_HANDLES_MAX = 1 };
+enum { PEER_HANDLES_MAX = MESSAGE_HANDLES_MAX };
 
 /* Requests of one peer that may wait for slow work, and what their share lists
  * may have in all. */

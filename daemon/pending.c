@@ -1,5 +1,6 @@
 #include "pending.h"
 
+#include "handle.h"
 #include "peer.h"
 
 #include <stdlib.h>
@@ -22,6 +23,7 @@ static int slim(const struct message_request *request,
 }
 
 struct pending *pending_new(struct peer *peer, struct message_request *request,
+                            frame_handle handles[MESSAGE_HANDLES_MAX],
                             struct pending **list)
 {
     struct pending *p = calloc(1, sizeof(*p));
@@ -33,6 +35,10 @@ struct pending *pending_new(struct peer *peer, struct message_request *request,
         return NULL;
     }
     message_request_deinit(request);
+    for (int i = 0; i < MESSAGE_HANDLES_MAX; i++) {
+        p->handles[i] = handles[i];
+        handles[i] = HANDLE_NONE;
+    }
     p->peer = peer;
     if (p->request.op == PROTOCOL_CREATE)
         p->principals = p->request.create.share.read_count +
@@ -73,6 +79,8 @@ struct pending *pending_free(struct pending *pending)
     if (pending->list)
         DL_DELETE2(*pending->list, pending, prev_waiter, next_waiter);
     message_request_deinit(&pending->request);
+    for (int i = 0; i < MESSAGE_HANDLES_MAX; i++)
+        connection_dispose(pending->handles[i]);
     free(pending);
     return NULL;
 }

@@ -8,6 +8,7 @@
 #ifndef SEGBROKER_PENDING_H
 #define SEGBROKER_PENDING_H
 
+#include "frame.h"
 #include "message.h"
 
 struct peer;
@@ -15,18 +16,20 @@ struct peer;
 struct pending {
     struct peer *peer; /* NULL when it has gone */
     struct message_request request;
-    unsigned principals;         /* in its share list */
-    struct pending *next, *prev; /* of one peer */
-    struct pending **list;       /* where it waits; NULL for a job's own */
+    frame_handle handles[MESSAGE_HANDLES_MAX]; /* that came along; its own */
+    unsigned principals;                       /* in its share list */
+    struct pending *next, *prev;               /* of one peer */
+    struct pending **list; /* where it waits; NULL for a job's own */
     struct pending *next_waiter, *prev_waiter;
 };
 
 /*
- * Takes the request over and keeps it for `peer`, in `list` or, where that is
- * NULL, for a job: what this broker knows of it, not what else its line had.
- * NULL, and nothing taken, when memory is short.
+ * Takes the request and its handles over and keeps it for `peer`, in `list` or,
+ * where that is NULL, for a job: what this broker knows of it, not what else
+ * its line had. NULL, and nothing taken, when memory is short.
  */
 struct pending *pending_new(struct peer *peer, struct message_request *request,
+                            frame_handle handles[MESSAGE_HANDLES_MAX],
                             struct pending **list);
 
 /* Lets a waiter wait in another list. */

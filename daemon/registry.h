@@ -40,6 +40,7 @@ struct entry {
     bool is_found; /* by its name */
     bool commit;
     bool persist;
+    bool of_file; /* and then not charged for its bytes */
     bool freezable;
     bool is_revoked;             /* nobody gets it any more */
     enum protocol_frozen frozen; /* see entry_frozen */
@@ -115,6 +116,7 @@ struct registry_new {
     uint64_t created_at; /* seconds since 1970 UTC */
     bool commit;
     bool persist;
+    bool of_file;
     bool freezable;
     struct caller *owner;
     struct quota_charge segments_charge;

@@ -141,7 +141,7 @@ struct pending *request_take(struct call *call, struct pending **list, int *r)
                             call->peer->pending_principals);
         return NULL;
     }
-    pending = pending_new(call->peer, call->request, list);
+    pending = pending_new(call->peer, call->request, call->handles, list);
     *r = pending ? 0 : -1;
     call->taken = pending != NULL;
     return pending;
@@ -195,7 +195,8 @@ static int write_grant(struct call *call, const struct request_handout *handout,
                                   .created = handout->created,
                                   .size = entry->size,
                                   .mapped_size = entry->mapped_size,
-                                  .access = handout->access};
+                                  .access = handout->access,
+                                  .of_file = entry->of_file};
 
     if (output_batch_attach(&call->broker->peers.batch, call->peer->connection,
                             handle, &reply.memory) < 0)
@@ -209,6 +210,10 @@ static int refuse_handle(struct call *call, int r)
     if (r == SEGMENT_E_DESCRIPTORS)
         r = request_refuse(call, PROTOCOL_TOO_MANY_HANDLES,
                            "the broker has no descriptors left");
+    else if (r == SEGMENT_E_ACCESS)
+        r = request_refuse(call, PROTOCOL_ACCESS_DENIED,
+                           "the segment's file was not given for that access "
+                           "by who made it");
     else
         r = request_refuse(call, PROTOCOL_INTERNAL,
                            "the segment's handle cannot be made");
@@ -319,6 +324,24 @@ static const struct {
     [PROTOCOL_SHUTDOWN] = {request_shutdown, true},
 };
 
+/* Takes the handles that came along. */
+static void claim(struct call *call)
+{
+    const struct message_request *request = call->request;
+
+    for (int i = 0; i < MESSAGE_HANDLES_MAX; i++)
+        if (request->handles[i].form == MESSAGE_HANDLE_NONE ||
+            connection_claim(call->peer->connection, &call->peer->reader,
+                             &request->handles[i], &call->handles[i]) != 0)
+            call->handles[i] = HANDLE_NONE;
+}
+
+static void dispose_handles(struct call *call)
+{
+    for (int i = 0; i < MESSAGE_HANDLES_MAX; i++)
+        connection_dispose(call->handles[i]);
+}
+
 static int run(struct call *call)
 {
     enum protocol_op op = call->request->op;
@@ -330,6 +353,7 @@ static int run(struct call *call)
                               "%s is for administrators (set by "
                               "administrators in [broker])",
                               message_op_name(op));
+    claim(call);
     return VERBS[op].run(call);
 }
 
@@ -359,8 +383,10 @@ void request_serve(struct peer *peer, const char *line, size_t size)
 {
     struct message_request request;
     struct message_problem problem;
-    struct call call = {
-        .broker = peer->broker, .peer = peer, .request = &request};
+    struct call call = {.broker = peer->broker,
+                        .peer = peer,
+                        .request = &request,
+                        .handles = {HANDLE_NONE, HANDLE_NONE}};
     int r = message_request_decode(line, size, &request, &problem);
 
     peer->requests++;
@@ -374,6 +400,7 @@ void request_serve(struct peer *peer, const char *line, size_t size)
         r = admit(&call, &problem);
     } else if (r == 0) {
         r = admit(&call, NULL);
+        dispose_handles(&call);
         if (!call.taken)
             message_request_deinit(&request);
     }
@@ -381,21 +408,47 @@ void request_serve(struct peer *peer, const char *line, size_t size)
         peer_close(peer);
 }
 
-void request_resume(struct pending *pending)
+void request_resume_with(struct pending *pending, request_verb verb, void *data)
 {
     struct peer *peer = pending->peer;
     struct message_request request = pending->request;
-    struct call call = {
-        .broker = peer->broker, .peer = peer, .request = &request};
+    struct call call = {.broker = peer->broker,
+                        .peer = peer,
+                        .request = &request,
+                        .data = data};
     int r;
 
+    for (int i = 0; i < MESSAGE_HANDLES_MAX; i++) {
+        call.handles[i] = pending->handles[i];
+        pending->handles[i] = HANDLE_NONE;
+    }
     pending->request.document = NULL;
     pending_free(pending);
-    r = run(&call);
+    r = verb(&call);
+    dispose_handles(&call);
     if (!call.taken)
         message_request_deinit(&request);
     if (r < 0)
         peer_close(peer);
     else
         peer_flush(peer);
+}
+
+void request_resume(struct pending *pending)
+{
+    request_resume_with(pending, VERBS[pending->request.op].run, NULL);
+}
+
+void request_resume_woken(struct broker *broker)
+{
+    while (broker->woken)
+        request_resume(broker->woken);
+}
+
+void request_resume_filers(struct broker *broker, struct caller *caller)
+{
+    while (caller->filers && !caller->is_filing) {
+        pending_move(caller->filers, &broker->woken);
+        request_resume_woken(broker);
+    }
 }

@@ -15,6 +15,10 @@ struct call {
     struct broker *broker;
     struct peer *peer;
     struct message_request *request;
+    /* Those that came along, by what they are for; HANDLE_NONE: none. Whoever
+     * takes one leaves that in its place. */
+    frame_handle handles[MESSAGE_HANDLES_MAX];
+    void *data; /* of request_resume_with */
     bool taken; /* the request is kept in a pending, not ours to free */
 };
 
@@ -29,6 +33,14 @@ void request_serve(struct peer *peer, const char *line, size_t size);
 
 /* Serves a request that has waited, and sends the reply. Frees it. */
 void request_resume(struct pending *pending);
+/* The same with another verb than its own. */
+void request_resume_with(struct pending *pending, request_verb verb,
+                         void *data);
+
+/* Serves all that no longer wait. */
+void request_resume_woken(struct broker *broker);
+/* The next request that waited to have a file looked at. */
+void request_resume_filers(struct broker *broker, struct caller *caller);
 
 /* Answers with an error; the text is a printf format. */
 int request_refuse(struct call *call, enum protocol_error error,
@@ -78,6 +90,8 @@ int request_hand_out(struct call *call, const struct request_handout *handout);
 
 /* The verbs, by file. */
 int request_create(struct call *call);
+/* `create` where the name is taken. */
+int request_create_existing(struct call *call, struct entry *entry);
 int request_open(struct call *call);
 int request_release(struct call *call);
 int request_reclaim(struct call *call);

@@ -81,7 +81,7 @@ static bool is_global(const char *name)
 }
 
 /* The name is taken. */
-static int create_existing(struct call *call, struct entry *entry)
+int request_create_existing(struct call *call, struct entry *entry)
 {
     const struct message_create *create = &call->request->create;
 
@@ -106,7 +106,7 @@ int request_create(struct call *call)
         entry =
             registry_find(&call->broker->registry, call->peer->caller, name);
         if (entry)
-            return create_existing(call, entry);
+            return request_create_existing(call, entry);
         if (is_global(name) &&
             !access_may_create(call->broker->config,
                                &call->peer->caller->identity, name))
@@ -174,7 +174,8 @@ static int reclaim(struct call *call, struct entry *entry)
     struct message_grant reply = {.segment = entry->id,
                                   .size = entry->size,
                                   .mapped_size = entry->mapped_size,
-                                  .access = call->request->reclaim.access};
+                                  .access = call->request->reclaim.access,
+                                  .of_file = entry->of_file};
     struct quota_refusal refusal;
     struct quota_charge charge;
     struct grant *grant;
@@ -199,17 +200,15 @@ int request_reclaim(struct call *call)
     struct entry *entry = registry_find_id(&call->broker->registry,
                                            call->request->reclaim.segment);
     bool writable = call->request->reclaim.access == PROTOCOL_RW;
-    frame_handle handle;
+    frame_handle handle = call->handles[MESSAGE_SHOWN];
     bool is_proof;
 
-    if (connection_claim(call->peer->connection, &call->peer->reader,
-                         &call->request->reclaim.memory, &handle) != 0)
+    if (handle == HANDLE_NONE)
         return request_refuse(call, PROTOCOL_TOO_MANY_HANDLES,
                               "no handle to memory came along, or the broker "
                               "has no descriptors left");
     is_proof = entry && entry->stage != ENTRY_CREATING && !entry->is_revoked &&
                segment_is(entry->memory, handle, writable);
-    handle_close(handle);
     if (!is_proof)
         return request_refuse(
             call, PROTOCOL_NOT_FOUND,
@@ -260,6 +259,7 @@ static struct message_segment describe(const struct call *call,
         .persist = entry->persist,
         .grants = entry->grants,
         .created_at = entry->created_at,
+        .of_file = entry->of_file,
         .tickets = tickets_count(&entry->tickets, ticket_clock()),
         .freezable = entry->freezable,
         .frozen = frozen};

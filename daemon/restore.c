@@ -79,6 +79,7 @@ int restore_write(const struct entry *entry, struct restore_record *made)
     segment->persist = entry->persist;
     write_share(&entry->share, made);
     write_tickets(&entry->tickets, made);
+    segment->of_file = entry->of_file;
     segment->freezable = entry->freezable;
     segment->frozen = entry->frozen;
     segment->revoked = entry->is_revoked;
@@ -115,8 +116,9 @@ static int find_owner(struct registry *registry, const struct record *record,
 static void charge(const struct caller *owner, struct registry_new *new)
 {
     quota_charge_again(owner->scope, CONFIG_SEGMENTS, 1, &new->segments_charge);
-    quota_charge_again(owner->scope, CONFIG_BYTES, new->mapped_size,
-                       &new->bytes_charge);
+    if (!new->of_file)
+        quota_charge_again(owner->scope, CONFIG_BYTES, new->mapped_size,
+                           &new->bytes_charge);
 }
 
 static int add(struct registry *registry, const struct record *record,
@@ -132,6 +134,7 @@ static int add(struct registry *registry, const struct record *record,
                                .created_at = segment->created_at,
                                .commit = segment->commit,
                                .persist = segment->persist,
+                               .of_file = segment->of_file,
                                .freezable = segment->freezable,
                                .owner = owner};
     struct access_share share = {0};
@@ -175,8 +178,10 @@ int restore_entry(struct registry *registry, struct estate_item *item)
     int r = record_decode(item->line, item->size - 1, &record);
 
     if (r == 0) {
-        r = segment_adopt(item->handles, item->count,
-                          record.segment.mapped_size, &memory);
+        struct segment_plan plan = {.mapped_size = record.segment.mapped_size,
+                                    .of_file = record.segment.of_file};
+
+        r = segment_adopt(item->handles, item->count, &plan, &memory);
         item->count = 0;
         if (r == 0)
             r = restore(registry, &record, memory);

@@ -22,8 +22,9 @@ enum {
     SEGMENT_E_NO_MEMORY = -1,
     SEGMENT_E_DESCRIPTORS = -2, /* the broker or the host has none left */
     SEGMENT_E_SYSTEM = -3,
-    SEGMENT_E_BUSY = -4,  /* somebody has a view that can write */
-    SEGMENT_E_SEALED = -5 /* a holder has set seals of his own */
+    SEGMENT_E_BUSY = -4,   /* somebody has a view that can write */
+    SEGMENT_E_SEALED = -5, /* a holder has set seals of his own */
+    SEGMENT_E_ACCESS = -6  /* of a file that was not given for that access */
 };
 
 enum segment_use {
@@ -51,10 +52,18 @@ struct segment_plan {
     uint64_t mapped_size;
     bool commit;    /* all of it will be committed */
     bool freezable; /* its seals are left open for segment_freeze */
+    bool of_file;   /* segment_adopt: it is of a file */
 };
 
 /* A zeroed segment, of which nothing is allocated yet. */
 int segment_new(const struct segment_plan *plan, struct segment **segment);
+
+/* One of a file that is open for reading and writing, for reading only, or
+ * both (else HANDLE_NONE). On POSIX the descriptors become the segment's, which
+ * hands them out as they are; on Windows the section has the file, and `size`
+ * bytes of it. */
+int segment_of_file(frame_handle write, frame_handle read, uint64_t size,
+                    struct segment **segment);
 
 /* Gives the memory back that nobody uses any more: whoever holds it in a way
  * that does not count keeps no pages, but those of a frozen one. */
@@ -86,10 +95,10 @@ unsigned segment_parts(const struct segment *segment,
 
 /*
  * The segment of such handles, which become its own, and are closed when it
- * fails. SEGMENT_E_SYSTEM when they are not those of a segment of that size.
+ * fails. SEGMENT_E_SYSTEM when they are not those of such a segment.
  */
 int segment_adopt(const frame_handle *parts, unsigned count,
-                  uint64_t mapped_size, struct segment **segment);
+                  const struct segment_plan *plan, struct segment **segment);
 
 /* Whether a handle that somebody shows is to this very memory, and, when
  * `writable`, can write it. */

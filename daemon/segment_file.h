@@ -16,6 +16,11 @@ int segment_outcome(int error);
  * or O_RDWR). */
 bool segment_file_is(int fd, uint64_t size, int access);
 
+/* What a segment of a file was made of, out of its parts: which of them is for
+ * what. HANDLE_NONE: none. 0, or negative when they are no such parts. */
+int segment_file_sort(const frame_handle *parts, unsigned count,
+                      frame_handle *write, frame_handle *read);
+
 /* Whether `shown` is open to the same file, for writing too if `writable`. */
 bool segment_file_same(int fd, int shown, bool writable);
 

@@ -1,5 +1,6 @@
 #include "segment_file.h"
 
+#include "handle.h"
 #include "segment.h"
 
 #include <errno.h>
@@ -42,17 +43,45 @@ bool segment_file_is(int fd, uint64_t size, int access)
            (uint64_t)status.st_size == size;
 }
 
+int segment_file_sort(const frame_handle *parts, unsigned count,
+                      frame_handle *write, frame_handle *read)
+{
+    *write = *read = HANDLE_NONE;
+    for (unsigned i = 0; i < count; i++) {
+        int flags = fcntl((int)parts[i], F_GETFL);
+
+        if (flags >= 0 && (flags & O_ACCMODE) == O_RDWR)
+            *write = parts[i];
+        else if (flags >= 0 && (flags & O_ACCMODE) == O_RDONLY)
+            *read = parts[i];
+    }
+    return count == (unsigned)((*write != HANDLE_NONE) +
+                               (*read != HANDLE_NONE)) &&
+                   count > 0
+               ? 0
+               : -1;
+}
+
+/* Asks nobody but the kernel: a stranger may serve what is shown. */
+static bool look_at(int fd, struct statx *status)
+{
+    return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO,
+                 status) == 0;
+}
+
 bool segment_file_same(int fd, int shown, bool writable)
 {
-    struct stat ours, theirs;
+    struct statx ours, theirs;
     int flags = fcntl(shown, F_GETFL);
 
     /* A descriptor by O_PATH proves no right to the contents. */
     if (flags < 0 || (flags & O_PATH) ||
         (writable && (flags & O_ACCMODE) != O_RDWR))
         return false;
-    return fstat(fd, &ours) == 0 && fstat(shown, &theirs) == 0 &&
-           ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+    return look_at(fd, &ours) && look_at(shown, &theirs) &&
+           ours.stx_ino == theirs.stx_ino &&
+           ours.stx_dev_major == theirs.stx_dev_major &&
+           ours.stx_dev_minor == theirs.stx_dev_minor;
 }
 
 void segment_close_parts(const frame_handle *parts, unsigned count)

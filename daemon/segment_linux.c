@@ -8,6 +8,7 @@
  */
 #include "segment.h"
 
+#include "handle.h"
 #include "segment_file.h"
 
 #include <errno.h>
@@ -24,10 +25,16 @@
 #endif
 
 struct segment {
-    int own;
+    int own;               /* -1: it is of a file */
     struct lent *readable; /* NULL while not open */
     struct lent *writable; /* NULL while not open */
 };
+
+/* A file's descriptors are the client's own, and lie in their places. */
+static bool is_of_file(const struct segment *segment)
+{
+    return segment->own < 0;
+}
 
 static bool lease_works;
 
@@ -84,10 +91,36 @@ undo_memory:
     return segment_outcome(error);
 }
 
+int segment_of_file(frame_handle write, frame_handle read, uint64_t size,
+                    struct segment **segment)
+{
+    struct segment *s = malloc(sizeof(*s));
+
+    (void)size;
+    if (!s)
+        return SEGMENT_E_NO_MEMORY;
+    *s = (struct segment){.own = -1};
+    if (write != HANDLE_NONE)
+        s->writable = lent_new(write);
+    if (read != HANDLE_NONE)
+        s->readable = lent_new(read);
+    if ((write == HANDLE_NONE) == !s->writable &&
+        (read == HANDLE_NONE) == !s->readable) {
+        *segment = s;
+        return 0;
+    }
+    lent_abandon(s->writable);
+    lent_abandon(s->readable);
+    free(s);
+    return SEGMENT_E_NO_MEMORY;
+}
+
 void segment_empty(struct segment *segment)
 {
     struct stat status;
 
+    if (is_of_file(segment))
+        return;
     /* An O_PATH descriptor is no lease's concern, and keeps the inode. */
     if (fstat(segment->own, &status) == 0)
         fallocate(segment->own, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
@@ -105,6 +138,8 @@ static enum protocol_frozen frozen_by(int seals)
 
 enum protocol_frozen segment_frozen(const struct segment *segment)
 {
+    if (is_of_file(segment))
+        return PROTOCOL_FROZEN_NO;
     return frozen_by(fcntl(segment->own, F_GET_SEALS));
 }
 
@@ -125,6 +160,8 @@ int segment_freeze(struct segment *segment, enum protocol_frozen frozen)
 
 int segment_wipe(struct segment *segment, uint64_t mapped_size)
 {
+    if (is_of_file(segment))
+        return SEGMENT_E_SYSTEM;
     return fallocate(segment->own, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                      0, (off_t)mapped_size) == 0
                ? 0
@@ -135,8 +172,9 @@ struct segment *segment_free(struct segment *segment)
 {
     if (!segment)
         return NULL;
-    segment_forget_handles(segment);
-    close(segment->own);
+    lent_unref(segment->readable);
+    lent_unref(segment->writable);
+    handle_close(segment->own);
     free(segment);
     return NULL;
 }
@@ -144,16 +182,41 @@ struct segment *segment_free(struct segment *segment)
 unsigned segment_parts(const struct segment *segment,
                        frame_handle parts[SEGMENT_PARTS_MAX])
 {
-    parts[0] = segment->own;
-    return 1;
+    unsigned count = 0;
+
+    if (!is_of_file(segment)) {
+        parts[0] = segment->own;
+        return 1;
+    }
+    if (segment->writable)
+        parts[count++] = segment->writable->handle;
+    if (segment->readable)
+        parts[count++] = segment->readable->handle;
+    return count;
+}
+
+static int adopt_file(const frame_handle *parts, unsigned count,
+                      struct segment **segment)
+{
+    frame_handle write, read;
+    int r = SEGMENT_E_SYSTEM;
+
+    if (segment_file_sort(parts, count, &write, &read) == 0)
+        r = segment_of_file(write, read, 0, segment);
+    if (r < 0)
+        segment_close_parts(parts, count);
+    return r;
 }
 
 int segment_adopt(const frame_handle *parts, unsigned count,
-                  uint64_t mapped_size, struct segment **segment)
+                  const struct segment_plan *plan, struct segment **segment)
 {
     struct segment *s;
 
-    if (count != 1 || !segment_file_is((int)parts[0], mapped_size, O_RDWR)) {
+    if (plan->of_file)
+        return adopt_file(parts, count, segment);
+    if (count != 1 ||
+        !segment_file_is((int)parts[0], plan->mapped_size, O_RDWR)) {
         segment_close_parts(parts, count);
         return SEGMENT_E_SYSTEM;
     }
@@ -172,7 +235,10 @@ int segment_adopt(const frame_handle *parts, unsigned count,
 bool segment_is(const struct segment *segment, frame_handle handle,
                 bool writable)
 {
-    return segment_file_same(segment->own, (int)handle, writable);
+    frame_handle ours[SEGMENT_PARTS_MAX];
+
+    segment_parts(segment, ours);
+    return segment_file_same((int)ours[0], (int)handle, writable);
 }
 
 int segment_commit(struct segment *segment, uint64_t offset, uint64_t length)
@@ -205,6 +271,8 @@ int segment_handle(struct segment *segment, bool writable, struct lent **handle)
     int r = 0;
 
     /* Reopening costs half of a whole request, so the handle is kept. */
+    if (!*kept && is_of_file(segment))
+        return SEGMENT_E_ACCESS;
     if (!*kept)
         r = lend(segment, writable ? O_RDWR : O_RDONLY, kept);
     *handle = *kept;
@@ -213,6 +281,8 @@ int segment_handle(struct segment *segment, bool writable, struct lent **handle)
 
 void segment_forget_handles(struct segment *segment)
 {
+    if (is_of_file(segment))
+        return;
     segment->readable = lent_unref(segment->readable);
     segment->writable = lent_unref(segment->writable);
 }
@@ -228,9 +298,11 @@ static enum segment_use ask_lease(const struct segment *segment)
 
 enum segment_use segment_use(struct segment *segment, bool kept)
 {
-    /* The keeper has the same description. */
+    /* The keeper has the same description. Only its owner may ask for a lease
+     * on a file. */
     (void)kept;
-    return lease_works ? ask_lease(segment) : SEGMENT_UNKNOWN;
+    return lease_works && !is_of_file(segment) ? ask_lease(segment)
+                                               : SEGMENT_UNKNOWN;
 }
 
 /* The answers of the last-holder test where they are known: nobody, a handle,

@@ -5,6 +5,7 @@
  */
 #include "segment.h"
 
+#include "handle.h"
 #include "segment_file.h"
 
 #include <errno.h>
@@ -15,8 +16,9 @@
 #include <unistd.h>
 
 struct segment {
-    struct lent *writable;
+    struct lent *writable; /* of a file one of them may be NULL */
     struct lent *readable;
+    bool of_file;
 };
 
 enum { NAME_TRIES = 100 };
@@ -75,6 +77,30 @@ int segment_new(const struct segment_plan *plan, struct segment **segment)
     return *segment ? 0 : SEGMENT_E_NO_MEMORY;
 }
 
+int segment_of_file(frame_handle write, frame_handle read, uint64_t size,
+                    struct segment **segment)
+{
+    struct segment *s = malloc(sizeof(*s));
+
+    (void)size;
+    if (!s)
+        return SEGMENT_E_NO_MEMORY;
+    *s = (struct segment){.of_file = true};
+    if (write != HANDLE_NONE)
+        s->writable = lent_new(write);
+    if (read != HANDLE_NONE)
+        s->readable = lent_new(read);
+    if ((write == HANDLE_NONE) == !s->writable &&
+        (read == HANDLE_NONE) == !s->readable) {
+        *segment = s;
+        return 0;
+    }
+    lent_abandon(s->writable);
+    lent_abandon(s->readable);
+    free(s);
+    return SEGMENT_E_NO_MEMORY;
+}
+
 void segment_empty(struct segment *segment)
 {
     /* Nobody can tell who holds it: it goes with the last one who does. */
@@ -98,7 +124,7 @@ enum protocol_frozen segment_frozen(const struct segment *segment)
 int segment_wipe(struct segment *segment, uint64_t mapped_size)
 {
     static const char zeros[64 * 1024];
-    int fd = (int)segment->writable->handle;
+    int fd = segment->of_file ? -1 : (int)segment->writable->handle;
     ssize_t written;
 
     for (uint64_t at = 0; at < mapped_size; at += (uint64_t)written) {
@@ -126,16 +152,36 @@ struct segment *segment_free(struct segment *segment)
 unsigned segment_parts(const struct segment *segment,
                        frame_handle parts[SEGMENT_PARTS_MAX])
 {
-    parts[0] = segment->writable->handle;
-    parts[1] = segment->readable->handle;
-    return 2;
+    unsigned count = 0;
+
+    if (segment->writable)
+        parts[count++] = segment->writable->handle;
+    if (segment->readable)
+        parts[count++] = segment->readable->handle;
+    return count;
+}
+
+static int adopt_file(const frame_handle *parts, unsigned count,
+                      struct segment **segment)
+{
+    frame_handle write, read;
+    int r = SEGMENT_E_SYSTEM;
+
+    if (segment_file_sort(parts, count, &write, &read) == 0)
+        r = segment_of_file(write, read, 0, segment);
+    if (r < 0)
+        segment_close_parts(parts, count);
+    return r;
 }
 
 int segment_adopt(const frame_handle *parts, unsigned count,
-                  uint64_t mapped_size, struct segment **segment)
+                  const struct segment_plan *plan, struct segment **segment)
 {
-    if (count != 2 || !segment_file_is((int)parts[0], mapped_size, O_RDWR) ||
-        !segment_file_is((int)parts[1], mapped_size, O_RDONLY)) {
+    if (plan->of_file)
+        return adopt_file(parts, count, segment);
+    if (count != 2 ||
+        !segment_file_is((int)parts[0], plan->mapped_size, O_RDWR) ||
+        !segment_file_is((int)parts[1], plan->mapped_size, O_RDONLY)) {
         segment_close_parts(parts, count);
         return SEGMENT_E_SYSTEM;
     }
@@ -146,8 +192,10 @@ int segment_adopt(const frame_handle *parts, unsigned count,
 bool segment_is(const struct segment *segment, frame_handle handle,
                 bool writable)
 {
-    return segment_file_same((int)segment->writable->handle, (int)handle,
-                             writable);
+    frame_handle ours[SEGMENT_PARTS_MAX];
+
+    segment_parts(segment, ours);
+    return segment_file_same((int)ours[0], (int)handle, writable);
 }
 
 int segment_commit(struct segment *segment, uint64_t offset, uint64_t length)
@@ -164,7 +212,7 @@ int segment_commit(struct segment *segment, uint64_t offset, uint64_t length)
 int segment_handle(struct segment *segment, bool writable, struct lent **handle)
 {
     *handle = writable ? segment->writable : segment->readable;
-    return 0;
+    return *handle ? 0 : SEGMENT_E_ACCESS;
 }
 
 void segment_forget_handles(struct segment *segment)

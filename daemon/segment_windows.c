@@ -57,6 +57,8 @@ static int outcome(DWORD error)
     case ERROR_DISK_FULL:
     case ERROR_INVALID_PARAMETER: /* past the largest section */
         return SEGMENT_E_NO_MEMORY;
+    case ERROR_ACCESS_DENIED:
+        return SEGMENT_E_ACCESS;
     case ERROR_NO_SYSTEM_RESOURCES:
     case ERROR_TOO_MANY_OPEN_FILES:
         return SEGMENT_E_DESCRIPTORS;
@@ -85,7 +87,7 @@ uint64_t segment_mapped_size(uint64_t size)
     return rounded < size || rounded > INT64_MAX ? 0 : rounded;
 }
 
-static HANDLE make_section(uint64_t size, bool commit)
+static HANDLE make_section(HANDLE file, DWORD protection, uint64_t size)
 {
     SECURITY_DESCRIPTOR descriptor;
     SECURITY_ATTRIBUTES attributes = {.nLength = sizeof(attributes),
@@ -95,9 +97,7 @@ static HANDLE make_section(uint64_t size, bool commit)
     InitializeSecurityDescriptor(&descriptor, SECURITY_DESCRIPTOR_REVISION);
     InitializeAcl(&nobody, sizeof(nobody), ACL_REVISION);
     SetSecurityDescriptorDacl(&descriptor, TRUE, &nobody, FALSE);
-    return CreateFileMappingW(INVALID_HANDLE_VALUE, &attributes,
-                              PAGE_READWRITE |
-                                  (commit ? SEC_COMMIT : SEC_RESERVE),
+    return CreateFileMappingW(file, &attributes, protection,
                               (DWORD)(size >> 32), (DWORD)size, NULL);
 }
 
@@ -116,7 +116,20 @@ static int own(HANDLE section, struct segment **segment)
 
 int segment_new(const struct segment_plan *plan, struct segment **segment)
 {
-    HANDLE section = make_section(plan->mapped_size, plan->commit);
+    HANDLE section =
+        make_section(INVALID_HANDLE_VALUE,
+                     PAGE_READWRITE | (plan->commit ? SEC_COMMIT : SEC_RESERVE),
+                     plan->mapped_size);
+
+    return section ? own(section, segment) : outcome(GetLastError());
+}
+
+int segment_of_file(frame_handle write, frame_handle read, uint64_t size,
+                    struct segment **segment)
+{
+    HANDLE section = write != HANDLE_NONE
+                         ? make_section((HANDLE)write, PAGE_READWRITE, size)
+                         : make_section((HANDLE)read, PAGE_READONLY, size);
 
     return section ? own(section, segment) : outcome(GetLastError());
 }
@@ -199,21 +212,23 @@ static bool ask(HANDLE handle, struct basic_information *found)
                          NULL) >= 0;
 }
 
-/* Whether a handle is to a section of that size, for reading and writing. */
-static bool is_section(HANDLE handle, uint64_t size)
+/* Whether a handle is to a section of that size, for reading and, unless it may
+ * be of a file that was not given for it, writing. */
+static bool is_section(HANDLE handle, const struct segment_plan *plan)
 {
+    ACCESS_MASK wanted = plan->of_file ? SECTION_MAP_READ : SECTION_MAP_WRITE;
     struct section_information section;
     struct basic_information found;
 
-    return ask(handle, &found) && (found.granted & SECTION_MAP_WRITE) &&
+    return ask(handle, &found) && (found.granted & wanted) &&
            NtQuerySection(handle, 0, &section, sizeof(section), NULL) >= 0 &&
-           (uint64_t)section.size.QuadPart == size;
+           (uint64_t)section.size.QuadPart >= plan->mapped_size;
 }
 
 int segment_adopt(const frame_handle *parts, unsigned count,
-                  uint64_t mapped_size, struct segment **segment)
+                  const struct segment_plan *plan, struct segment **segment)
 {
-    if (count == 1 && is_section((HANDLE)parts[0], mapped_size))
+    if (count == 1 && is_section((HANDLE)parts[0], plan))
         return own((HANDLE)parts[0], segment);
     for (unsigned i = 0; i < count; i++)
         handle_close(parts[i]);

@@ -19,6 +19,7 @@ enum field {
     FIELD_SEGMENT,
     FIELD_ACCESS,
     FIELD_SIZE,
+    FIELD_SOURCE,
     FIELD_GRANT,
     FIELD_IF_EXISTS,
     FIELD_SHARE,
@@ -44,6 +45,7 @@ static const char *const FIELD_NAMES[FIELDS] = {[FIELD_ID] = "id",
                                                 [FIELD_OP] = "op",
                                                 [FIELD_NAME] = "name",
                                                 [FIELD_SEGMENT] = "segment",
+                                                [FIELD_SOURCE] = "source",
                                                 [FIELD_ACCESS] = "access",
                                                 [FIELD_SIZE] = "size",
                                                 [FIELD_GRANT] = "grant",
@@ -359,10 +361,52 @@ static void read_share(struct reader *r, struct message_share *share)
 
 /* ---- requests: the whole ---- */
 
-static void read_create(struct reader *r, struct message_create *create)
+static bool read_of_file(struct reader *r)
 {
+    const char *word = read_string(r, FIELD_SOURCE);
+
+    if (word && strcmp(word, "memory") != 0 && strcmp(word, "file") != 0)
+        refuse_value(r, FIELD_SOURCE, "\"memory\" or \"file\"");
+    return word && strcmp(word, "file") == 0;
+}
+
+static void read_handle(struct reader *r, const char *key,
+                        struct message_handle *handle)
+{
+    const cJSON *handles = r->fields[FIELD_HANDLES];
+
+    handle->form = MESSAGE_HANDLE_NONE;
+    if (json_member(handles, key) && json_get_handle(handles, key, handle) < 0)
+        refuse_value(r, FIELD_HANDLES, "an object of handles");
+}
+
+/* What a segment of memory may have, and one of a file may not. */
+static void read_file(struct reader *r, const struct message_create *create,
+                      struct message_handle *handles)
+{
+    read_handle(r, "file", &handles[MESSAGE_FILE]);
+    read_handle(r, "file_read", &handles[MESSAGE_FILE_READ]);
+    if (handles[MESSAGE_FILE].form == MESSAGE_HANDLE_NONE &&
+        handles[MESSAGE_FILE_READ].form == MESSAGE_HANDLE_NONE)
+        refuse_value(r, FIELD_HANDLES,
+                     "an object with a handle, file or file_read or both");
+    if (create->persist)
+        refuse(r, PROTOCOL_INVALID_ARGUMENT,
+               "persist: a file stays by itself, its segment's name does not");
+    if (create->freezable)
+        refuse(r, PROTOCOL_INVALID_ARGUMENT,
+               "freezable: a file cannot be frozen");
+}
+
+static void read_create(struct reader *r, struct message_request *request)
+{
+    struct message_create *create = &request->create;
+
     create->name = read_name(r);
-    create->size = read_integer(r, FIELD_SIZE, &SIZES);
+    create->of_file = read_of_file(r);
+    create->size = create->of_file
+                       ? read_optional(r, FIELD_SIZE, &ANY_INTEGER, 0)
+                       : read_integer(r, FIELD_SIZE, &SIZES);
     create->access = read_access(r, PROTOCOL_RW);
     create->fail_if_exists = read_fail_if_exists(r);
     create->commit = read_bool(r, FIELD_COMMIT, true);
@@ -373,15 +417,16 @@ static void read_create(struct reader *r, struct message_create *create)
         refuse(r, PROTOCOL_INVALID_ARGUMENT,
                "persist: expected a name with it, since only a named segment "
                "can persist");
+    if (create->of_file)
+        read_file(r, create, request->handles);
 }
 
 static void read_reclaim(struct reader *r, struct message_request *request)
 {
-    const cJSON *handles = r->fields[FIELD_HANDLES];
-
     request->reclaim.segment = read_integer(r, FIELD_SEGMENT, &ANY_INTEGER);
     request->reclaim.access = read_access(r, PROTOCOL_RO);
-    if (json_get_handle(handles, "memory", &request->reclaim.memory) < 0)
+    if (json_get_handle(r->fields[FIELD_HANDLES], "memory",
+                        &request->handles[MESSAGE_SHOWN]) < 0)
         refuse_value(r, FIELD_HANDLES, "an object with a handle, memory");
 }
 
@@ -418,13 +463,15 @@ static const char *read_ticket(struct reader *r)
 
 static void read_body(struct reader *r, struct message_request *request)
 {
+    for (int i = 0; i < MESSAGE_HANDLES_MAX; i++)
+        request->handles[i].form = MESSAGE_HANDLE_NONE;
     switch (request->op) {
     case PROTOCOL_HELLO:
         request->hello.version = read_integer(r, FIELD_VERSION, &ANY_INTEGER);
         request->hello.client = read_client(r);
         break;
     case PROTOCOL_CREATE:
-        read_create(r, &request->create);
+        read_create(r, request);
         break;
     case PROTOCOL_OPEN:
         request->open.target = read_target(r);

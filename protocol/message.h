@@ -60,7 +60,8 @@ struct message_share {
 
 struct message_create {
     const char *name; /* NULL: unnamed */
-    uint64_t size;    /* bytes, 1 to PROTOCOL_INTEGER_MAX */
+    uint64_t size;    /* bytes; 0 of a file: all that it has */
+    bool of_file;     /* of memory otherwise */
     enum protocol_access access;
     bool fail_if_exists;
     bool commit;
@@ -82,9 +83,18 @@ struct message_page {
     unsigned limit; /* 1 to PROTOCOL_PAGE_MAX */
 };
 
+/* Handles that come along with a request, by what they are for. */
+enum {
+    MESSAGE_SHOWN = 0,     /* reclaim: to memory */
+    MESSAGE_FILE = 0,      /* create: to a file, for reading and writing */
+    MESSAGE_FILE_READ = 1, /* create: to the same, for reading only */
+    MESSAGE_HANDLES_MAX = 2
+};
+
 struct message_request {
     uint64_t id;
     enum protocol_op op;
+    struct message_handle handles[MESSAGE_HANDLES_MAX];
     union {
         struct {
             uint64_t version;
@@ -99,7 +109,6 @@ struct message_request {
         struct {
             uint64_t segment;
             enum protocol_access access;
-            struct message_handle memory; /* that is shown */
         } reclaim;
         struct message_offer offer;
         const char *redeem; /* a ticket */
@@ -175,6 +184,7 @@ struct message_grant {
     uint64_t mapped_size; /* bytes, rounded up to pages */
     enum protocol_access access;
     bool created;
+    bool of_file;
     struct message_handle memory; /* none in the answer to a reclaim */
 };
 
@@ -199,6 +209,7 @@ struct message_segment {
     uint64_t grants;
     uint64_t created_at; /* seconds since 1970 UTC */
     uint64_t tickets;    /* that can be redeemed still */
+    bool of_file;
     bool freezable;
     enum protocol_frozen frozen; /* where it is freezable */
 };

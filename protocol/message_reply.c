@@ -87,6 +87,15 @@ const char *message_reply_feature(const struct message_reply *reply,
     return item && cJSON_IsString(item) ? item->valuestring : NULL;
 }
 
+/* Of what a segment is: of memory where nothing says otherwise. */
+static bool is_of_file(const cJSON *object)
+{
+    const char *source;
+
+    return json_get_string(object, "source", &source) == 0 &&
+           strcmp(source, "file") == 0;
+}
+
 int message_reply_grant(const struct message_reply *reply,
                         struct message_grant *grant)
 {
@@ -95,6 +104,7 @@ int message_reply_grant(const struct message_reply *reply,
     const char *access;
 
     grant->memory = (struct message_handle){.form = MESSAGE_HANDLE_NONE};
+    grant->of_file = is_of_file(tree);
     if (json_get_integer(tree, "grant", &grant->grant) < 0 ||
         json_get_integer(tree, "segment", &grant->segment) < 0 ||
         json_get_bool(tree, "created", &grant->created) < 0 ||
@@ -149,6 +159,7 @@ static int read_segment(const cJSON *object, struct message_segment *segment)
         json_get_integer(object, "grants", &segment->grants) < 0 ||
         json_get_integer(object, "created_at", &segment->created_at) < 0)
         return MESSAGE_MALFORMED;
+    segment->of_file = is_of_file(object);
     if (json_get_integer(object, "tickets", &segment->tickets) < 0)
         segment->tickets = 0;
     segment->frozen = PROTOCOL_FROZEN_NO;

@@ -41,8 +41,23 @@ static void write_handles(struct writer *w, const struct message_handle *memory)
     close_brace(w, '}');
 }
 
-static void write_create(struct writer *w, const struct message_create *create)
+static void write_file(struct writer *w, const struct message_handle *handles)
 {
+    field_string(w, "source", "file");
+    put_key(w, "handles");
+    open_brace(w, '{');
+    if (handles[MESSAGE_FILE].form != MESSAGE_HANDLE_NONE)
+        field_handle(w, "file", &handles[MESSAGE_FILE]);
+    if (handles[MESSAGE_FILE_READ].form != MESSAGE_HANDLE_NONE)
+        field_handle(w, "file_read", &handles[MESSAGE_FILE_READ]);
+    close_brace(w, '}');
+}
+
+static void write_create(struct writer *w,
+                         const struct message_request *request)
+{
+    const struct message_create *create = &request->create;
+
     if (create->name)
         field_string(w, "name", create->name);
     field_integer(w, "size", create->size);
@@ -52,6 +67,8 @@ static void write_create(struct writer *w, const struct message_create *create)
     field_bool(w, "persist", create->persist);
     if (create->freezable)
         field_bool(w, "freezable", true);
+    if (create->of_file)
+        write_file(w, request->handles);
     write_share(w, &create->share);
 }
 
@@ -72,7 +89,7 @@ static void write_body(struct writer *w, const struct message_request *request)
             field_string(w, "client", request->hello.client);
         break;
     case PROTOCOL_CREATE:
-        write_create(w, &request->create);
+        write_create(w, request);
         break;
     case PROTOCOL_OPEN:
         write_target(w, &request->open.target);
@@ -84,7 +101,7 @@ static void write_body(struct writer *w, const struct message_request *request)
     case PROTOCOL_RECLAIM:
         field_integer(w, "segment", request->reclaim.segment);
         field_string(w, "access", message_access_name(request->reclaim.access));
-        write_handles(w, &request->reclaim.memory);
+        write_handles(w, &request->handles[MESSAGE_SHOWN]);
         break;
     case PROTOCOL_OFFER:
         write_offer(w, &request->offer);
@@ -192,6 +209,8 @@ int message_grant_write(struct buffer *out, uint64_t id,
     field_integer(&w, "size", grant->size);
     field_integer(&w, "mapped_size", grant->mapped_size);
     field_string(&w, "access", message_access_name(grant->access));
+    if (grant->of_file)
+        field_string(&w, "source", "file");
     write_handles(&w, &grant->memory);
     return end_line(&w);
 }
@@ -236,6 +255,8 @@ static void write_segment(struct writer *w,
     field_bool(w, "persist", segment->persist);
     field_integer(w, "grants", segment->grants);
     field_integer(w, "created_at", segment->created_at);
+    if (segment->of_file)
+        field_string(w, "source", "file");
     if (segment->tickets > 0)
         field_integer(w, "tickets", segment->tickets);
     if (segment->freezable)

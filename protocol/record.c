@@ -29,6 +29,8 @@ static void write_segment(struct writer *w,
     field_bool(w, "persist", segment->persist);
     field_strings(w, "read", segment->share.read, segment->share.read_count);
     field_strings(w, "write", segment->share.write, segment->share.write_count);
+    if (segment->of_file)
+        field_bool(w, "of_file", true);
     if (segment->ticket_count > 0)
         field_strings(w, "tickets", segment->tickets, segment->ticket_count);
     if (segment->freezable)
@@ -96,6 +98,8 @@ static int read_optional(const cJSON *tree, struct record_segment *segment)
         return -1;
     if (json_get_bool(tree, "revoked", &segment->revoked) < 0)
         segment->revoked = false;
+    if (json_get_bool(tree, "of_file", &segment->of_file) < 0)
+        segment->of_file = false;
     if (!json_member(tree, "tickets"))
         return 0;
     return read_list(tree, "tickets", segment->tickets, &segment->ticket_count);

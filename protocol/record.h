@@ -54,6 +54,7 @@ struct record_segment {
     struct message_share share;                /* by id: "user:1000" */
     const char *tickets[PROTOCOL_TICKETS_MAX]; /* as texts, with secrets */
     unsigned ticket_count;
+    bool of_file;
     bool freezable;
     enum protocol_frozen frozen;
     bool revoked;

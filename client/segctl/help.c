@@ -47,6 +47,7 @@ static const struct {
      "  --share-read WHO        who else may read: user:NAME, group:NAME or\n"
      "                          everyone; may be repeated\n"
      "  --share-write WHO       who else may read and write\n"},
+    {TAKES_FILE, "  --file PATH             of this file, and not of memory\n"},
     {TAKES_IF_EXISTS,
      "  --if-exists open|fail   when the name is taken: open that segment\n"
      "                          (the default), or be refused\n"},

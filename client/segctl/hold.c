@@ -1,5 +1,6 @@
 #include "hold.h"
 
+#include "file.h"
 #include "json.h"
 #include "output.h"
 #include "report.h"
@@ -17,10 +18,24 @@ const char *hold_access_name(int access)
     return access == SEGB_RW ? "rw" : "ro";
 }
 
+/* A file is opened for whatever grants its segment may have. */
+static int open_file(const struct arguments *arguments, segb_file *file,
+                     int *status)
+{
+    bool writable = arguments->access == 0 || arguments->access == SEGB_RW;
+
+    if (file_open(arguments->file, writable, file) == 0)
+        return 0;
+    *status =
+        report_failure(arguments, "%s: %s", arguments->file, strerror(errno));
+    return 1;
+}
+
 int hold_create(segb_client *client, const struct arguments *arguments,
                 size_t size, bool fail_if_exists, segb_segment **segment,
                 int *status)
 {
+    segb_file file;
     segb_create_options options = {
         .struct_size = sizeof(options),
         .access = arguments->access,
@@ -32,8 +47,14 @@ int hold_create(segb_client *client, const struct arguments *arguments,
         .share_read_count = arguments->share_read_count,
         .share_write = arguments->share_write,
         .share_write_count = arguments->share_write_count};
-    int r = segb_create(client, arguments->name, size, &options, segment);
+    int r;
 
+    if (arguments->file && open_file(arguments, &file, status) != 0)
+        return 1;
+    options.file = arguments->file ? &file : NULL;
+    r = segb_create(client, arguments->name, size, &options, segment);
+    if (arguments->file)
+        file_close(&file);
     if (r != 0)
         *status = report_code(arguments, r);
     return r;

@@ -30,6 +30,7 @@ enum {
     OPTION_USES,
     OPTION_EXPIRES,
     OPTION_FREEZABLE,
+    OPTION_FILE,
     OPTION_FUTURE
 };
 
@@ -55,6 +56,7 @@ static const struct {
     {{"reserve", no_argument, NULL, OPTION_RESERVE}, TAKES_MAKE},
     {{"persist", no_argument, NULL, OPTION_PERSIST}, TAKES_MAKE},
     {{"freezable", no_argument, NULL, OPTION_FREEZABLE}, TAKES_MAKE},
+    {{"file", required_argument, NULL, OPTION_FILE}, TAKES_FILE},
     {{"future", no_argument, NULL, OPTION_FUTURE}, TAKES_FUTURE},
     {{"share-read", required_argument, NULL, OPTION_SHARE_READ}, TAKES_MAKE},
     {{"share-write", required_argument, NULL, OPTION_SHARE_WRITE}, TAKES_MAKE},
@@ -254,6 +256,9 @@ static int take_option(struct arguments *a, int option)
     case OPTION_ALL:
         a->all = true;
         return OPTIONS_READ;
+    case OPTION_FILE:
+        a->file = optarg;
+        return OPTIONS_READ;
     case OPTION_SHARE_READ:
         a->share_read[a->share_read_count++] = optarg;
         return OPTIONS_READ;
@@ -386,6 +391,10 @@ static int take_operands(struct arguments *a, int count, char **operands,
         a->ticket = count > 0 ? operands[0] : NULL;
         return OPTIONS_READ;
     case OPERANDS_NAME_SIZE:
+        if (a->file && count < 2) {
+            a->name = count > 0 ? operands[0] : NULL;
+            return OPTIONS_READ;
+        }
         if (count == 0)
             return wrong(a->verb, "SIZE is missing");
         a->name = count > 1 ? operands[0] : NULL;

@@ -25,7 +25,8 @@ enum {
     TAKES_COUNT = 1 << 7,
     TAKES_FD = 1 << 8,
     TAKES_OFFER = 1 << 9, /* --uses --expires */
-    TAKES_FUTURE = 1 << 10
+    TAKES_FUTURE = 1 << 10,
+    TAKES_FILE = 1 << 11
 };
 
 enum operands {
@@ -33,7 +34,7 @@ enum operands {
     OPERANDS_NAME,
     OPERANDS_TARGET,     /* NAME, or none with --id */
     OPERANDS_ANY_TARGET, /* the same, or neither */
-    OPERANDS_NAME_SIZE,  /* [NAME] SIZE */
+    OPERANDS_NAME_SIZE,  /* [NAME] SIZE; with --file [NAME [SIZE]] */
     OPERANDS_PREFIX,     /* [PREFIX] */
     OPERANDS_LEVEL,
     OPERANDS_TICKET, /* [TICKET] */
@@ -77,6 +78,7 @@ struct arguments {
     bool persist;
     bool fail_if_exists;
     bool freezable;
+    const char *file; /* NULL: a segment of memory */
     bool future;
     bool all;
     unsigned count;      /* 0 when not given */

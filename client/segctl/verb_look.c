@@ -53,6 +53,7 @@ static void add_record(struct json *json, const segb_info *info)
     json_number(json, "grants", info->grants);
     json_number(json, "created_at", info->created_at);
     json_number(json, "tickets", info->tickets);
+    json_bool(json, "of_file", info->of_file != 0);
     json_bool(json, "freezable", info->freezable != 0);
     json_string(json, "frozen", frozen_name(info));
     json_object_end(json);

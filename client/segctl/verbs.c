@@ -4,7 +4,8 @@
 #include "verbs.h"
 
 const struct verb verbs[] = {
-    {"create", "[OPTION]... [NAME] SIZE", "make a segment and hold it",
+    {"create", "[OPTION]... [NAME] SIZE | --file PATH [NAME [SIZE]]",
+     "make a segment and hold it",
      "Make a zeroed segment of SIZE bytes, or open the one of that NAME with\n"
      "its own size. Without NAME it is unnamed. NAME is in your own "
      "namespace,\n"
@@ -12,8 +13,11 @@ const struct verb verbs[] = {
      "\n"
      "A name lives as long as somebody holds the segment: create says when it\n"
      "is ready and holds it until interrupted (Ctrl-C). With --persist it\n"
-     "returns at once, and the segment stays until 'segctl remove'.\n",
-     TAKES_JSON | TAKES_ACCESS | TAKES_MAKE | TAKES_IF_EXISTS,
+     "returns at once, and the segment stays until 'segctl remove'.\n"
+     "\n"
+     "With --file the segment is of that file, of all of it unless SIZE says\n"
+     "otherwise; where that is more than it has, the file is made larger.\n",
+     TAKES_JSON | TAKES_ACCESS | TAKES_MAKE | TAKES_IF_EXISTS | TAKES_FILE,
      OPERANDS_NAME_SIZE, verb_create},
     {"open", "[OPTION]... NAME", "open a segment and hold it",
      "Open a segment, ro unless told otherwise, say when it is ready and hold\n"

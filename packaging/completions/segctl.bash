@@ -52,7 +52,7 @@ _segctl() {
     COMPREPLY=()
     verb=$(_segctl_verb)
     case $previous in
-    --socket)
+    --socket | --file)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;

@@ -310,6 +310,27 @@ create_opens_what_exists() {
     ends "$holder" 0 TERM
 }
 
+create_makes_segments_of_files() {
+    printf 'once upon a time' >"$folder/tale"
+    hold holder --json create --file "$folder/tale" tale
+    json "$folder/holder.out" 'it["size"] == 16 and it["mapped_size"] == 16'
+    try 0 cat tale
+    is "$out" 'once upon a time'
+    try 0 --json info tale
+    json "$folder/out" 'it["of_file"] is True'
+    ends "$holder" 0 TERM
+    hold holder create --file "$folder/tale" tale 5000
+    is "$(wc -c <"$folder/tale")" 5000
+    ends "$holder" 0 TERM
+    try 1 create --file "$folder/none" tale
+    has "$err" 'none: No such file'
+    try 2 create --file "$folder" --access ro tale
+    has "$err" 'regular file'
+    : >"$folder/empty"
+    try 3 create --file "$folder/empty" tale
+    has "$err" 'file-empty'
+}
+
 unnamed_ones_are_opened_by_id() {
     local id
     hold holder --json create 10
@@ -824,7 +845,7 @@ for test in helps tells_its_version refuses_wrong_usage \
     create_holds_until_interrupted create_ends_at_ctrl_c \
     killing_the_holder_frees_the_name persistent_ones_stay \
     persist_does_not_believe_in_others create_opens_what_exists \
-    unnamed_ones_are_opened_by_id sizes_have_units refusals_say_which_budget \
+    create_makes_segments_of_files unnamed_ones_are_opened_by_id sizes_have_units refusals_say_which_budget \
     quiet_is_quiet copies_files_whole copies_pipes_whole \
     put_begins_where_stdin_stands put_takes_a_size \
     put_refuses_nothing_and_taken_names put_interrupted_leaves_nothing \

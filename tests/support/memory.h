@@ -48,6 +48,10 @@ bool test_memory_same(int one, int other);
 /* Whether it is for reading and writing, not for reading alone. */
 bool test_is_writable(int handle);
 
+/* Opens a file that is there, for reading only or for both. */
+int test_file_open(const char *path, enum test_access access);
+uint64_t test_file_size(const char *path);
+
 /* Whether what segb_client_fd gave becomes readable within `ms`. */
 bool test_await_readable(int fd, int ms);
 

@@ -98,3 +98,17 @@ bool test_await_readable(int fd, int ms)
     struct pollfd wait = {.fd = fd, .events = POLLIN};
     return poll(&wait, 1, ms) == 1;
 }
+
+int test_file_open(const char *path, enum test_access access)
+{
+    int fd = open(path, (access == TEST_RW ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    REQUIRE(fd >= 0);
+    return fd;
+}
+
+uint64_t test_file_size(const char *path)
+{
+    struct stat status;
+    REQUIRE_INT(stat(path, &status), 0);
+    return (uint64_t)status.st_size;
+}

@@ -126,3 +126,20 @@ bool test_await_readable(int fd, int ms)
 {
     return WaitForSingleObject(handle_of(fd), (DWORD)ms) == WAIT_OBJECT_0;
 }
+
+int test_file_open(const char *path, enum test_access access)
+{
+    HANDLE file = CreateFileA(
+        path, access == TEST_RW ? GENERIC_READ | GENERIC_WRITE : GENERIC_READ,
+        FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+        OPEN_EXISTING, 0, NULL);
+    REQUIRE(file != INVALID_HANDLE_VALUE);
+    return (int)(intptr_t)file;
+}
+
+uint64_t test_file_size(const char *path)
+{
+    WIN32_FILE_ATTRIBUTE_DATA found;
+    REQUIRE(GetFileAttributesExA(path, GetFileExInfoStandard, &found));
+    return (uint64_t)found.nFileSizeHigh << 32 | found.nFileSizeLow;
+}

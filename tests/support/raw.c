@@ -316,7 +316,7 @@ void raw_reclaim(struct raw *raw, uint64_t segment, const char *access, int fd,
     struct message_request request = {.id = 1, .op = PROTOCOL_RECLAIM};
     struct buffer line;
     request.reclaim.segment = segment;
-    request.reclaim.memory = raw_system_name(fd);
+    request.handles[MESSAGE_SHOWN] = raw_system_name(fd);
     REQUIRE_INT(message_access_parse(access, &request.reclaim.access), 0);
     buffer_init(&line, PROTOCOL_LINE_MAX);
     REQUIRE_INT(message_request_write(&line, &request), 0);

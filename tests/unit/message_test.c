@@ -56,6 +56,15 @@ static const struct {
     {"{'id':2,'op':'create','size':1,'freezable':true}",
      "{'id':2,'op':'create','size':1,'access':'rw','if_exists':'open',"
      "'commit':true,'persist':false,'freezable':true}"},
+    {"{'id':2,'op':'create','source':'file','handles':{'file_read':0}}",
+     "{'id':2,'op':'create','size':0,'access':'rw','if_exists':'open',"
+     "'commit':true,'persist':false,'source':'file',"
+     "'handles':{'file_read':0}}"},
+    {"{'id':2,'op':'create','source':'file','size':7,"
+     "'handles':{'file':1,'file_read':'0x1a4'}}",
+     "{'id':2,'op':'create','size':7,'access':'rw','if_exists':'open',"
+     "'commit':true,'persist':false,'source':'file',"
+     "'handles':{'file':1,'file_read':'0x1a4'}}"},
     {"{'id':6,'op':'revoke','name':'a'}", "{'id':6,'op':'revoke','name':'a'}"},
     {"{'id':10,'op':'ping'}", "{'id':10,'op':'ping'}"},
     {"{'id':11,'op':'stats'}", "{'id':11,'op':'stats'}"},
@@ -191,6 +200,18 @@ static const struct {
      "if_exists: expected \"open\" or \"fail\", not \"maybe\""},
     {"'op':'create','size':1,'commit':1",
      "commit: expected true or false, not 1"},
+    {"'op':'create','size':1,'source':'tape'",
+     "source: expected \"memory\" or \"file\", not \"tape\""},
+    {"'op':'create','source':'file'",
+     "handles is missing: expected an object with a handle, file or "
+     "file_read or both"},
+    {"'op':'create','source':'file','handles':{'file':'x'}",
+     "handles: expected an object of handles, not an object"},
+    {"'op':'create','source':'file','name':'a','persist':true,"
+     "'handles':{'file':0}",
+     "persist: a file stays by itself, its segment's name does not"},
+    {"'op':'create','source':'file','freezable':true,'handles':{'file':0}",
+     "freezable: a file cannot be frozen"},
     {"'op':'create','size':1,'name':'a','persist':'yes'",
      "persist: expected true or false, not \"yes\""},
     {"'op':'create','size':1,'persist':true",
