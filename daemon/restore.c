@@ -150,6 +150,9 @@ static int add(struct registry *registry, const struct record *record,
         entry->is_revoked = segment->revoked;
         read_tickets(segment, entry);
         registry_entry_restored(entry);
+        /* Nobody can come back for it. */
+        if (entry->is_revoked)
+            registry_entry_revoke(registry, entry);
         return 0;
     }
     quota_undo(&new.segments_charge);
