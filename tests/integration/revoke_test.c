@@ -152,12 +152,15 @@ START_TEST(reserved_memory_is_emptied_too)
     struct message_grant made;
     int fd = raw_create(&holder, &made, "'size':%d,'commit':false", LARGE);
     char byte = 1;
+    bool tells = test_memory_allocated(fd) >= 0;
     test_memory_put(fd, "x", 1);
     REQUIRE(revoke(made.segment));
     test_memory_get(fd, &byte, 1);
-    REQUIRE_INT(byte, 0);
     test_close(fd);
     expect_nothing_is_charged();
+    /* Wine says of one view's pages that another view has none. */
+    SKIP_UNLESS(tells, "this system may not tell which pages there are");
+    REQUIRE_INT(byte, 0);
 }
 END_TEST
 
