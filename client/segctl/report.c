@@ -61,6 +61,8 @@ static void print_line(struct text *line)
 {
     text_adds(line, "\n");
     fwrite(line->bytes, 1, line->size, stderr);
+    /* On Windows a file's stream has a buffer, stderr's too. */
+    fflush(stderr);
     text_deinit(line);
 }
 

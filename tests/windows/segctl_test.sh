@@ -100,6 +100,7 @@ holder=
 timeout 60 wine64 "$build/segctl.exe" share data >"$folder/ticket" 2>/dev/null &
 holder=$!
 soon test -s "$folder/ticket"
+rm "$folder/out"
 timeout 60 wine64 "$build/segctl.exe" redeem <"$folder/ticket" \
     >"$folder/out" 2>&1 &
 other=$!
