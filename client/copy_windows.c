@@ -22,7 +22,7 @@ static int map(frame_handle handle, size_t offset, size_t length, int access,
 int copy_out(frame_handle handle, size_t offset, void *bytes, size_t length)
 {
     struct view_memory memory;
-    char *at;
+    char *at = NULL;
     int r = map(handle, offset, length, SEGB_RO, &memory, &at);
 
     if (r < 0)
@@ -35,7 +35,7 @@ int copy_in(frame_handle handle, size_t offset, const void *bytes,
             size_t length)
 {
     struct view_memory memory;
-    char *at;
+    char *at = NULL;
     int r = map(handle, offset, length, SEGB_RW, &memory, &at);
 
     if (r < 0)

@@ -80,13 +80,35 @@ static void write_offer(struct writer *w, const struct message_offer *offer)
     field_integer(w, "expires_ms", offer->expires);
 }
 
+static void write_hello(struct writer *w, const struct message_request *request)
+{
+    field_integer(w, "version", request->hello.version);
+    if (request->hello.client)
+        field_string(w, "client", request->hello.client);
+}
+
+static void write_reclaim(struct writer *w,
+                          const struct message_request *request)
+{
+    field_integer(w, "segment", request->reclaim.segment);
+    field_string(w, "access", message_access_name(request->reclaim.access));
+    write_handles(w, &request->handles[MESSAGE_SHOWN]);
+}
+
+static void write_freeze(struct writer *w,
+                         const struct message_request *request)
+{
+    bool future = request->freeze.mode == PROTOCOL_FROZEN_FUTURE;
+
+    write_target(w, &request->freeze.target);
+    field_string(w, "mode", future ? "future" : "now");
+}
+
 static void write_body(struct writer *w, const struct message_request *request)
 {
     switch (request->op) {
     case PROTOCOL_HELLO:
-        field_integer(w, "version", request->hello.version);
-        if (request->hello.client)
-            field_string(w, "client", request->hello.client);
+        write_hello(w, request);
         break;
     case PROTOCOL_CREATE:
         write_create(w, request);
@@ -99,9 +121,7 @@ static void write_body(struct writer *w, const struct message_request *request)
         field_integer(w, "grant", request->release);
         break;
     case PROTOCOL_RECLAIM:
-        field_integer(w, "segment", request->reclaim.segment);
-        field_string(w, "access", message_access_name(request->reclaim.access));
-        write_handles(w, &request->handles[MESSAGE_SHOWN]);
+        write_reclaim(w, request);
         break;
     case PROTOCOL_OFFER:
         write_offer(w, &request->offer);
@@ -113,10 +133,7 @@ static void write_body(struct writer *w, const struct message_request *request)
         write_target(w, &request->remove);
         break;
     case PROTOCOL_FREEZE:
-        write_target(w, &request->freeze.target);
-        field_string(w, "mode",
-                     request->freeze.mode == PROTOCOL_FROZEN_FUTURE ? "future"
-                                                                    : "now");
+        write_freeze(w, request);
         break;
     case PROTOCOL_REVOKE:
         write_target(w, &request->revoke);

@@ -1,6 +1,6 @@
 #include "file.h"
 
-#include "text.h"
+#include "text_windows.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -131,10 +131,10 @@ int hold_until(segb_client *client, const struct arguments *arguments,
             return STATUS_DONE;
         if (r < 0)
             return report_failure(arguments, "%s", strerror(errno));
-        if (r == TERMINAL_LATE && !over(data))
-            continue;
-        if (r == TERMINAL_LATE)
+        if (r == TERMINAL_LATE && over && over(data))
             return STATUS_DONE;
+        if (r == TERMINAL_LATE)
+            continue;
         r = segb_client_dispatch(client);
         /* The broker may have been lost: waits for the next one. */
         while (r == 0 && (r = segb_ping(client)) == SEGB_E_GONE &&
