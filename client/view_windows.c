@@ -25,15 +25,31 @@ static DWORD rights_for(int access)
 static int commit(void *memory, size_t length, int access)
 {
     MEMORY_BASIC_INFORMATION region;
-    DWORD protection = access == SEGB_RO ? PAGE_READONLY : PAGE_READWRITE;
+    DWORD protection = access == SEGB_RW    ? PAGE_READWRITE
+                       : access == SEGB_COW ? PAGE_WRITECOPY
+                                            : PAGE_READONLY;
 
-    if (access == SEGB_COW || !VirtualQuery(memory, &region, sizeof(region)) ||
+    if (!VirtualQuery(memory, &region, sizeof(region)) ||
         (region.State == MEM_COMMIT && region.RegionSize >= length))
         return 0;
     if (VirtualAlloc(memory, length, MEM_COMMIT, protection))
         return 0;
     return error_set(SEGB_E_NO_MEMORY, "committing %zu bytes: error %lu",
                      length, GetLastError());
+}
+
+/* A copy-on-write view can commit nothing of its section, another one can. */
+static int commit_for_copy(HANDLE section, uint64_t offset, size_t length)
+{
+    void *view = MapViewOfFile(section, FILE_MAP_READ, (DWORD)(offset >> 32),
+                               (DWORD)offset, length);
+    int r;
+
+    if (!view)
+        return 0; /* the view that is wanted fails too, and says why */
+    r = commit(view, length, SEGB_RO);
+    UnmapViewOfFile(view);
+    return r;
 }
 
 /* The section's handles are what the broker counts. */
@@ -52,12 +68,18 @@ static int hold(HANDLE section, frame_handle *held)
 int view_attach(frame_handle handle, size_t offset, size_t length, int access,
                 struct view_memory *memory)
 {
-    void *address =
+    void *address;
+    DWORD error;
+    int r = 0;
+
+    if (access == SEGB_COW)
+        r = commit_for_copy((HANDLE)handle, offset, length);
+    if (r < 0)
+        return r;
+    address =
         MapViewOfFile((HANDLE)handle, rights_for(access),
                       (DWORD)((uint64_t)offset >> 32), (DWORD)offset, length);
-    DWORD error = GetLastError();
-    int r;
-
+    error = GetLastError();
     if (!address)
         return error_set(
             error == ERROR_ACCESS_DENIED ? SEGB_E_ACCESS_DENIED : SEGB_E_SYSTEM,

@@ -95,7 +95,7 @@ static int start(struct broker *broker)
     }
     uv_update_time(&broker->loop);
     broker->started_at = uv_now(&broker->loop);
-    if (!promises.exact_lifetime)
+    if (!promises.exact_lifetime && !promises.handle_lifetime)
         log_warning("this system does not tell who still maps a segment: "
                     "charges end with the grants");
     log_info("serving %s", broker->keeping.given.listening.path);

@@ -148,11 +148,13 @@ static void forget_debt(struct debt *debt)
         *debt = (struct debt){0};
 }
 
-/* What the client was never told of would stay open in it. */
+/* What the client was never told of would stay open in it. Lines that are being
+ * written may be read already: to close what it was told of would be worse. */
 static void take_back(struct connection *c)
 {
     for (size_t i = 0; i < c->attached_count; i++) {
-        close_theirs(c, c->attached[i].handle);
+        if (i >= c->writing_count)
+            close_theirs(c, c->attached[i].handle);
         forget_debt(c->attached[i].debt);
     }
     c->attached_count = c->writing_count = 0;

@@ -52,6 +52,10 @@ int identity_read(const char *text, struct identity *identity);
 enum { IDENTITY_ID_MAX = 192 };
 void identity_id_write(uint32_t id, char text[IDENTITY_ID_MAX]);
 
+/* An id that identity_lookup has given is not needed any more. Who is content
+ * that it is remembered for ever need not say so. */
+void identity_id_release(uint32_t id);
+
 /* The user that the broker itself runs as. */
 uint32_t identity_self(void);
 

@@ -1,6 +1,7 @@
 /*
- * Accounts are SIDs. Each that this process meets gets a number for as long as
- * the process lives; what leaves the process is the SID as text.
+ * Accounts are SIDs. Each that this process meets gets a number: for as long as
+ * the process lives, or, when it is only in somebody's share list, as long as
+ * that. What leaves the process is the SID as text.
  *
  * Who a client is says the token that it has connected with. Groups that are
  * disabled or only deny, as an administrator's are before he confirms, are
@@ -9,6 +10,7 @@
 #include "identity.h"
 
 #include "host_windows.h"
+#include "table.h"
 #include "wide_windows.h"
 
 #include <windows.h>
@@ -22,89 +24,134 @@ enum { NAME_SIZE = 256, NO_ID = -1 };
 
 /* ---- SIDs and their numbers ---- */
 
+/* One that has a number. */
+struct known {
+    uint32_t id;
+    unsigned holds; /* share lists that name it */
+    bool stays;     /* somebody has connected with it, or configured it */
+    UT_hash_handle hh;
+    unsigned char sid[];
+};
+
 /* SYSTEM is 0, who administers every host. */
 static struct {
     SRWLOCK lock;
-    PSID *sids; /* by number */
-    uint32_t count;
+    struct known *by_sid;
+    struct known **by_id; /* NULL: the number is free */
+    uint32_t count;       /* of numbers that are or were given out */
     uint32_t capacity;
-} table = {SRWLOCK_INIT, NULL, 0, 0};
-
-static PSID copy_sid(PSID sid)
-{
-    DWORD size = GetLengthSid(sid);
-    PSID copy = malloc(size);
-
-    if (copy)
-        CopySid(size, copy, sid);
-    return copy;
-}
+    uint32_t *free; /* numbers, as many as: */
+    uint32_t free_count;
+} table = {.lock = SRWLOCK_INIT};
 
 static int grow_table(void)
 {
     uint32_t capacity = table.capacity ? 2 * table.capacity : 64;
-    PSID *more = realloc(table.sids, capacity * sizeof(*more));
+    struct known **by_id = realloc(table.by_id, capacity * sizeof(*by_id));
+    uint32_t *numbers;
 
-    if (!more)
+    if (!by_id)
         return -1;
-    table.sids = more;
+    table.by_id = by_id;
+    numbers = realloc(table.free, capacity * sizeof(*numbers));
+    if (!numbers)
+        return -1;
+    table.free = numbers;
     table.capacity = capacity;
     return 0;
 }
 
-static int64_t add_sid(PSID sid)
+static struct known *add_sid(PSID sid)
 {
-    PSID copy;
+    DWORD size = GetLengthSid(sid);
+    struct known *known;
 
-    if (table.count == table.capacity && grow_table() < 0)
-        return NO_ID;
-    copy = copy_sid(sid);
-    if (!copy)
-        return NO_ID;
-    table.sids[table.count] = copy;
-    return table.count++;
+    if (table.free_count == 0 && table.count == table.capacity &&
+        grow_table() < 0)
+        return NULL;
+    known = calloc(1, sizeof(*known) + size);
+    if (!known)
+        return NULL;
+    CopySid(size, known->sid, sid);
+    HASH_ADD(hh, table.by_sid, sid, size, known);
+    if (!TABLE_HOLDS(hh, known)) {
+        free(known);
+        return NULL;
+    }
+    known->id =
+        table.free_count > 0 ? table.free[--table.free_count] : table.count++;
+    table.by_id[known->id] = known;
+    return known;
 }
 
-static int64_t find_or_add(PSID sid)
+static struct known *find_or_add(PSID sid)
 {
-    for (uint32_t i = 0; i < table.count; i++)
-        if (EqualSid(table.sids[i], sid))
-            return i;
-    return add_sid(sid);
+    struct known *known;
+
+    HASH_FIND(hh, table.by_sid, sid, GetLengthSid(sid), known);
+    return known ? known : add_sid(sid);
 }
 
 static void add_system(void)
 {
     char bytes[SECURITY_MAX_SID_SIZE];
     DWORD size = sizeof(bytes);
+    struct known *system;
 
-    if (table.count == 0 &&
-        CreateWellKnownSid(WinLocalSystemSid, NULL, bytes, &size))
-        add_sid(bytes);
+    if (table.count > 0 ||
+        !CreateWellKnownSid(WinLocalSystemSid, NULL, bytes, &size))
+        return;
+    system = add_sid(bytes);
+    if (system)
+        system->stays = true;
 }
 
-/* The SID's number, or NO_ID when memory is short. */
-static int64_t number_of(PSID sid)
+/* The SID's number, or NO_ID when memory is short. Numbers that do not stay
+ * are held once more: see identity_id_release. */
+static int64_t number_of(PSID sid, bool stays)
 {
-    int64_t id;
+    struct known *known;
+    int64_t id = NO_ID;
 
     AcquireSRWLockExclusive(&table.lock);
     add_system();
-    id = find_or_add(sid);
+    known = find_or_add(sid);
+    if (known) {
+        known->stays = known->stays || stays;
+        known->holds += !stays;
+        id = known->id;
+    }
     ReleaseSRWLockExclusive(&table.lock);
     return id;
 }
 
-/* The SID of a number, which was given out before; it stays for ever. */
-static PSID sid_of(uint32_t id)
+void identity_id_release(uint32_t id)
 {
-    PSID sid;
+    struct known *known;
+
+    AcquireSRWLockExclusive(&table.lock);
+    known = id < table.count ? table.by_id[id] : NULL;
+    if (known && known->holds > 0 && --known->holds == 0 && !known->stays) {
+        HASH_DEL(table.by_sid, known);
+        table.by_id[id] = NULL;
+        table.free[table.free_count++] = id;
+        free(known);
+    }
+    ReleaseSRWLockExclusive(&table.lock);
+}
+
+/* Copies the SID of a number. */
+static bool sid_of(uint32_t id, char sid[SECURITY_MAX_SID_SIZE])
+{
+    struct known *known;
 
     AcquireSRWLockExclusive(&table.lock);
     add_system();
-    sid = id < table.count ? table.sids[id] : NULL;
+    known = id < table.count ? table.by_id[id] : NULL;
+    if (known)
+        CopySid(SECURITY_MAX_SID_SIZE, sid, known->sid);
     ReleaseSRWLockExclusive(&table.lock);
-    return sid;
+    return known != NULL;
 }
 
 static int64_t well_known(WELL_KNOWN_SID_TYPE type)
@@ -112,7 +159,7 @@ static int64_t well_known(WELL_KNOWN_SID_TYPE type)
     char bytes[SECURITY_MAX_SID_SIZE];
     DWORD size = sizeof(bytes);
 
-    return CreateWellKnownSid(type, NULL, bytes, &size) ? number_of(bytes)
+    return CreateWellKnownSid(type, NULL, bytes, &size) ? number_of(bytes, true)
                                                         : NO_ID;
 }
 
@@ -120,11 +167,11 @@ static int64_t well_known(WELL_KNOWN_SID_TYPE type)
 
 void identity_id_write(uint32_t id, char text[IDENTITY_ID_MAX])
 {
-    PSID sid = sid_of(id);
+    char sid[SECURITY_MAX_SID_SIZE];
     char *string;
 
     text[0] = '\0';
-    if (!sid || !ConvertSidToStringSidA(sid, &string))
+    if (!sid_of(id, sid) || !ConvertSidToStringSidA(sid, &string))
         return;
     snprintf(text, IDENTITY_ID_MAX, "%s", string);
     LocalFree(string);
@@ -137,7 +184,7 @@ static int read_id(const char *text, uint32_t *id)
 
     if (strncmp(text, "S-1-", 4) != 0 || !ConvertStringSidToSidA(text, &sid))
         return 1;
-    number = number_of(sid);
+    number = number_of(sid, false);
     LocalFree(sid);
     if (number < 0)
         return 1;
@@ -159,7 +206,7 @@ static int look_up(const char *name, uint32_t *id, bool (*fits)(SID_NAME_USE))
         LookupAccountNameW(NULL, wide, sid, &size, domain, &domain_size,
                            &use) &&
         fits(use))
-        number = number_of(sid);
+        number = number_of(sid, false);
     free(wide);
     if (number < 0)
         return 1;
@@ -225,8 +272,8 @@ static char *account_name(PSID sid)
 void identity_user_name(uint32_t user, char *name, size_t size)
 {
     char id[IDENTITY_ID_MAX];
-    PSID sid = sid_of(user);
-    char *found = sid ? account_name(sid) : NULL;
+    char sid[SECURITY_MAX_SID_SIZE];
+    char *found = sid_of(user, sid) ? account_name(sid) : NULL;
 
     identity_id_write(user, id);
     snprintf(name, size, "%s", found ? found : id);
@@ -263,7 +310,7 @@ static int take_groups(const TOKEN_GROUPS *groups, struct identity *identity)
         return IDENTITY_E_SYSTEM;
     for (DWORD i = 0; i < groups->GroupCount; i++) {
         int64_t id = counts(groups->Groups[i].Attributes)
-                         ? number_of(groups->Groups[i].Sid)
+                         ? number_of(groups->Groups[i].Sid, true)
                          : NO_ID;
 
         if (id >= 0)
@@ -278,7 +325,7 @@ static int identity_of_token(HANDLE token, struct identity *identity)
     TOKEN_USER *user = ask_token(token, TokenUser);
     TOKEN_GROUPS *groups = ask_token(token, TokenGroups);
     struct identity found = {0};
-    int64_t id = user ? number_of(user->User.Sid) : NO_ID;
+    int64_t id = user ? number_of(user->User.Sid, true) : NO_ID;
     int r = IDENTITY_E_SYSTEM;
 
     if (id >= 0 && groups)
@@ -351,7 +398,7 @@ uint32_t identity_self(void)
     user = ask_token(token, TokenUser);
     CloseHandle(token);
     if (user)
-        self = number_of(user->User.Sid);
+        self = number_of(user->User.Sid, true);
     free(user);
     return self < 0 ? UINT32_MAX : (uint32_t)self;
 }

@@ -4,6 +4,8 @@
  */
 #include "registry.h"
 
+#include "share.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,8 +80,7 @@ static void entry_free(struct registry *registry, struct entry *entry)
     quota_undo(&entry->segments_charge);
     quota_undo(&entry->bytes_charge);
     callers_unref(registry->callers, entry->owner);
-    free(entry->share.read);
-    free(entry->share.write);
+    share_deinit(&entry->share);
     tickets_clear(&entry->tickets);
     free(entry->key);
     free(entry);

@@ -248,7 +248,7 @@ static int welcome(struct call *call)
 {
     const struct caller *caller = call->peer->caller;
     struct segment_promises promises = segment_promises();
-    const char *features[5];
+    const char *features[6];
     struct message_welcome reply = {.version = PROTOCOL_VERSION,
                                     .server = SERVER_NAME,
                                     .you = caller->label,
@@ -260,6 +260,8 @@ static int welcome(struct call *call)
         features[reply.feature_count++] = "sealed-size";
     if (promises.exact_lifetime)
         features[reply.feature_count++] = "exact-lifetime";
+    if (promises.handle_lifetime)
+        features[reply.feature_count++] = "handle-lifetime";
     if (promises.freezes)
         features[reply.feature_count++] = "freeze";
     features[reply.feature_count++] = "freeze-future";

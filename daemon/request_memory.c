@@ -30,6 +30,8 @@ static void work(uv_work_t *handle)
     if (is_freeze(job))
         job->outcome =
             segment_freeze(entry->memory, job->pending->request.freeze.mode);
+    else if (entry->of_file)
+        job->outcome = SEGMENT_E_ACCESS; /* its bytes are not the broker's */
     else
         job->outcome = segment_wipe(entry->memory, entry->mapped_size);
 }

@@ -35,9 +35,10 @@ enum segment_use {
 
 /* What segments promise here, for `features`. */
 struct segment_promises {
-    bool sealed_size;    /* nobody can grow or shrink one */
-    bool exact_lifetime; /* segment_use knows */
-    bool freezes;        /* nobody can write to one that is frozen */
+    bool sealed_size;     /* nobody can grow or shrink one */
+    bool exact_lifetime;  /* segment_use knows of handles and views */
+    bool handle_lifetime; /* it knows of handles alone */
+    bool freezes;         /* nobody can write to one that is frozen */
 };
 
 /* Tries out what this system can do. Called once, before all others. */

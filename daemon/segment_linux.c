@@ -160,8 +160,6 @@ int segment_freeze(struct segment *segment, enum protocol_frozen frozen)
 
 int segment_wipe(struct segment *segment, uint64_t mapped_size)
 {
-    if (is_of_file(segment))
-        return SEGMENT_E_SYSTEM;
     return fallocate(segment->own, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                      0, (off_t)mapped_size) == 0
                ? 0

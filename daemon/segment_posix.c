@@ -18,7 +18,6 @@
 struct segment {
     struct lent *writable; /* of a file one of them may be NULL */
     struct lent *readable;
-    bool of_file;
 };
 
 enum { NAME_TRIES = 100 };
@@ -85,7 +84,7 @@ int segment_of_file(frame_handle write, frame_handle read, uint64_t size,
     (void)size;
     if (!s)
         return SEGMENT_E_NO_MEMORY;
-    *s = (struct segment){.of_file = true};
+    *s = (struct segment){0};
     if (write != HANDLE_NONE)
         s->writable = lent_new(write);
     if (read != HANDLE_NONE)
@@ -124,7 +123,7 @@ enum protocol_frozen segment_frozen(const struct segment *segment)
 int segment_wipe(struct segment *segment, uint64_t mapped_size)
 {
     static const char zeros[64 * 1024];
-    int fd = segment->of_file ? -1 : (int)segment->writable->handle;
+    int fd = (int)segment->writable->handle;
     ssize_t written;
 
     for (uint64_t at = 0; at < mapped_size; at += (uint64_t)written) {

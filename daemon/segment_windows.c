@@ -1,10 +1,10 @@
 /*
  * Segments as unnamed sections backed by the paging file.
  *
- * A section's empty DACL gives nobody any right beyond those of the handle
+ * A section's list of rights (DACL) gives nobody any beyond those of the handle
  * that was duplicated: a client cannot turn reading into writing. The last
- * holder is found by the count of handles, so a holder keeps its handle as long
- * as it has a view.
+ * holder is found by the count of handles, so a holder should keep its handle
+ * as long as it has a view: views alone are not counted.
  */
 #include "segment.h"
 
@@ -74,7 +74,7 @@ void segment_init(void)
 struct segment_promises segment_promises(void)
 {
     return (struct segment_promises){.sealed_size = true,
-                                     .exact_lifetime = true};
+                                     .handle_lifetime = true};
 }
 
 uint64_t segment_mapped_size(uint64_t size)
@@ -87,16 +87,34 @@ uint64_t segment_mapped_size(uint64_t size)
     return rounded < size || rounded > INT64_MAX ? 0 : rounded;
 }
 
+/* Nobody has any right but by his handle, the owner neither, who could
+ * otherwise give himself some. */
+static bool write_rights(ACL *acl, DWORD size)
+{
+    char owner[SECURITY_MAX_SID_SIZE];
+    DWORD owner_size = sizeof(owner);
+
+    return InitializeAcl(acl, size, ACL_REVISION) &&
+           CreateWellKnownSid(WinCreatorOwnerRightsSid, NULL, owner,
+                              &owner_size) &&
+           AddAccessAllowedAce(acl, ACL_REVISION, 0, owner);
+}
+
 static HANDLE make_section(HANDLE file, DWORD protection, uint64_t size)
 {
     SECURITY_DESCRIPTOR descriptor;
     SECURITY_ATTRIBUTES attributes = {.nLength = sizeof(attributes),
                                       .lpSecurityDescriptor = &descriptor};
-    ACL nobody;
+    union {
+        ACL acl;
+        char room[sizeof(ACL) + sizeof(ACCESS_ALLOWED_ACE) +
+                  SECURITY_MAX_SID_SIZE];
+    } nobody;
 
     InitializeSecurityDescriptor(&descriptor, SECURITY_DESCRIPTOR_REVISION);
-    InitializeAcl(&nobody, sizeof(nobody), ACL_REVISION);
-    SetSecurityDescriptorDacl(&descriptor, TRUE, &nobody, FALSE);
+    if (!write_rights(&nobody.acl, sizeof(nobody)))
+        return NULL;
+    SetSecurityDescriptorDacl(&descriptor, TRUE, &nobody.acl, FALSE);
     return CreateFileMappingW(file, &attributes, protection,
                               (DWORD)(size >> 32), (DWORD)size, NULL);
 }
@@ -136,7 +154,7 @@ int segment_of_file(frame_handle write, frame_handle read, uint64_t size,
 
 void segment_empty(struct segment *segment)
 {
-    /* Every way to hold a section counts as a handle. */
+    /* Nothing takes pages from who has a view. */
     (void)segment;
 }
 

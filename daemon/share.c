@@ -18,6 +18,14 @@ static int read_id(const char *text, uint32_t *id)
 const struct principal_lookup share_ids_only = {
     .user = look_up_nothing, .group = look_up_nothing, .id = read_id};
 
+static void release(struct principal *list, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (list[i].kind != PRINCIPAL_EVERYONE)
+            identity_id_release(list[i].id);
+    free(list);
+}
+
 static int resolve_list(const char *const *names, unsigned count,
                         const struct principal_lookup *lookup,
                         struct principal **list, const char **culprit)
@@ -34,7 +42,7 @@ static int resolve_list(const char *const *names, unsigned count,
         r = principal_parse(names[i], strlen(names[i]), lookup, &found[i]);
         if (r != 0) {
             *culprit = names[i];
-            free(found);
+            release(found, i);
             return r == PRINCIPAL_NOBODY ? SHARE_NOBODY : SHARE_BAD_FORM;
         }
     }
@@ -63,7 +71,9 @@ int share_resolve(const struct message_share *names,
 
 void share_deinit(struct access_share *share)
 {
-    free(share->read);
-    free(share->write);
+    if (share->read)
+        release(share->read, share->read_count);
+    if (share->write)
+        release(share->write, share->write_count);
     *share = (struct access_share){0};
 }

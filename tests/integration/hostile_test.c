@@ -44,6 +44,25 @@ START_TEST(half_a_request_then_silence_disturbs_nobody)
 }
 END_TEST
 
+START_TEST(handle_of_the_last_reply_is_good)
+{
+    static const char requests[] =
+        "{\"id\":5,\"op\":\"create\",\"size\":4096}\n"
+        "this is no request\n";
+    for (int i = 0; i < 20; i++) {
+        struct raw raw;
+        raw_open(&raw, bystander_broker.socket);
+        REQUIRE(raw_send(&raw, requests, sizeof(requests) - 1));
+        REQUIRE_INT(raw_reply(&raw)->id, 5);
+        int handle = raw_grant(&raw, NULL);
+        REQUIRE(raw_ends(&raw, RAW_DEADLINE_MS));
+        test_memory_put(handle, "good", 4);
+        test_close(handle);
+        raw_close(&raw);
+    }
+}
+END_TEST
+
 START_TEST(request_byte_by_byte_is_served)
 {
     static const char request[] =
@@ -226,6 +245,7 @@ static Suite *hostile_suite(void)
     TCase *tests = suite_case(suite, "hostile", 100);
     tcase_add_checked_fixture(tests, setup, bystander_stop);
     tcase_add_test(tests, half_a_request_then_silence_disturbs_nobody);
+    tcase_add_test(tests, handle_of_the_last_reply_is_good);
     tcase_add_test(tests, request_byte_by_byte_is_served);
     tcase_add_loop_test(
         tests, huge_segment_is_refused_at_once_and_nothing_else_suffers, 0, 4);

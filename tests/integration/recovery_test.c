@@ -169,7 +169,7 @@ END_TEST
 /* Nobody can come back for it: it goes long before the end of the grace. */
 START_TEST(memory_that_nobody_has_any_more_is_freed)
 {
-    SKIP_UNLESS(raw_has_feature(recovery_broker.socket, "exact-lifetime"),
+    SKIP_UNLESS(raw_knows_holders(recovery_broker.socket),
                 "the broker does not list exact-lifetime");
     test_close(raw_create(&recovery_client, NULL, "'name':'gone','size':4096"));
     int held = raw_create(&recovery_client, NULL, "'name':'held','size':4096");
@@ -203,7 +203,7 @@ END_TEST
 
 START_TEST(late_claim_gets_the_memory_but_no_name)
 {
-    SKIP_UNLESS(raw_has_feature(recovery_broker.socket, "exact-lifetime"),
+    SKIP_UNLESS(raw_knows_holders(recovery_broker.socket),
                 "the broker does not list exact-lifetime");
     struct message_grant mine, theirs;
     int fd = raw_create(&recovery_client, &mine, "'name':'n','size':4096");

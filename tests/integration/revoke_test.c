@@ -77,7 +77,7 @@ END_TEST
 START_TEST(memory_is_charged_until_the_last_holder_has_gone)
 {
     struct message_grant made;
-    SKIP_UNLESS(raw_has_feature(recovery_broker.socket, "exact-lifetime"),
+    SKIP_UNLESS(raw_knows_holders(recovery_broker.socket),
                 "this system cannot tell who holds memory");
     int fd = raw_create(&holder, &made,
                         "'name':'a','size':65536,"

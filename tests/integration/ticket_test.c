@@ -130,8 +130,7 @@ START_TEST(ticket_goes_with_its_segment)
      * that: its ticket is gone. */
     raw_reclaim(&recovery_client, made.segment, "rw", fd, &again);
     bool is_back = recovery_client.reply.ok;
-    REQUIRE_INT(is_back,
-                raw_has_feature(recovery_broker.socket, "exact-lifetime"));
+    REQUIRE_INT(is_back, raw_knows_holders(recovery_broker.socket));
     REQUIRE_STR(redeem(ticket), "not-found");
     if (is_back)
         raw_release(&recovery_client, again.grant);

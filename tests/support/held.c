@@ -26,7 +26,7 @@ void held_teardown(void)
 
 bool held_is_exact(void)
 {
-    return raw_has_feature(held_broker.socket, "exact-lifetime");
+    return raw_knows_holders(held_broker.socket);
 }
 
 /* Fails unless the segment is listed as held, and charged in full. */

@@ -400,3 +400,9 @@ bool raw_has_feature(const char *socket, const char *feature)
     raw_close(&raw);
     return found;
 }
+
+bool raw_knows_holders(const char *socket)
+{
+    return raw_has_feature(socket, "exact-lifetime") ||
+           raw_has_feature(socket, "handle-lifetime");
+}

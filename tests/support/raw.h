@@ -115,6 +115,8 @@ uint64_t raw_used(struct raw *raw, const char *section, const char *budget);
 uint64_t raw_used_by_all(struct raw *raw, const char *budget);
 /* How many segments the caller sees. */
 unsigned raw_count_segments(struct raw *raw);
+/* True when the broker learns of a segment's last handle by itself. */
+bool raw_knows_holders(const char *socket);
 /* True when hello named the feature. Asks on a connection of its own. */
 bool raw_has_feature(const char *socket, const char *feature);
 

@@ -2,6 +2,7 @@
  * What Windows is told about who may do what, read back from it: Wine keeps
  * it, though it does not enforce all of it.
  */
+#include "identity.h"
 #include "pipe_windows.h"
 #include "segment.h"
 #include "tests/support/runner.h"
@@ -105,15 +106,44 @@ START_TEST(section_is_nobodys)
     frame_handle parts[SEGMENT_PARTS_MAX];
     PSECURITY_DESCRIPTOR descriptor;
     struct segment *segment;
+    ACE_HEADER *owner;
+    PACL list;
 
     ck_assert_int_eq(segment_new(&(struct segment_plan){.mapped_size = 65536,
                                                         .commit = true},
                                  &segment),
                      0);
     ck_assert_uint_eq(segment_parts(segment, parts), 1);
-    ck_assert_uint_eq(list_of((HANDLE)parts[0], &descriptor)->AceCount, 0);
+    list = list_of((HANDLE)parts[0], &descriptor);
+    ck_assert_uint_eq(list->AceCount, 1);
+    /* Its owner could write this list otherwise. */
+    owner = entry_about(list, WinCreatorOwnerRightsSid);
+    ck_assert_ptr_nonnull(owner);
+    ck_assert_uint_eq(owner->AceType, ACCESS_ALLOWED_ACE_TYPE);
+    ck_assert_uint_eq(((ACCESS_ALLOWED_ACE *)owner)->Mask, 0);
     LocalFree(descriptor);
     segment_free(segment);
+}
+END_TEST
+
+START_TEST(accounts_of_share_lists_are_forgotten)
+{
+    char text[64];
+    uint32_t first, id;
+
+    ck_assert_int_eq(identity_lookup.id("S-1-5-21-1-2-3-1", &first), 0);
+    ck_assert_int_eq(identity_lookup.id("S-1-5-21-1-2-3-1", &id), 0);
+    ck_assert_uint_eq(id, first);
+    identity_id_release(id);
+    for (unsigned i = 0; i < 10000; i++) {
+        snprintf(text, sizeof(text), "S-1-5-21-9-9-9-%u", i);
+        ck_assert_int_eq(identity_lookup.id(text, &id), 0);
+        ck_assert_uint_eq(id, first + 1);
+        identity_id_release(id);
+    }
+    /* One that is held still is not. */
+    ck_assert_int_eq(identity_lookup.id("S-1-5-21-1-2-3-1", &id), 0);
+    ck_assert_uint_eq(id, first);
 }
 END_TEST
 
@@ -153,6 +183,7 @@ int main(void)
     tcase_add_test(tests, pipe_lets_users_in_and_the_network_not);
     tcase_add_test(tests, client_of_a_pipe_is_this_process_with_few_rights);
     tcase_add_test(tests, section_is_nobodys);
+    tcase_add_test(tests, accounts_of_share_lists_are_forgotten);
     tcase_add_test(tests, handles_have_the_rights_of_their_access);
     suite_add_tcase(suite, tests);
     return suite_main(suite);
