@@ -194,6 +194,10 @@ $(integration_tests): $(BUILD)/%$(EXE): $(BUILD)/obj/%.o \
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ \
 		$(CHECK_LIBS) $(CLIENT_LIBS)
 
+# The one part of the library that is tested by itself.
+$(BUILD)/tests/unit/filemapping_name_test$(EXE): \
+		$(call obj,client/filemapping_name.c)
+
 tests: all $(unit_tests) $(integration_tests)
 
 $(call obj,$(support_src) $(unit_src) $(integration_src)): | deps-check

@@ -11,8 +11,9 @@ static int map(frame_handle handle, size_t offset, size_t length, int access,
                struct view_memory *memory, char **at)
 {
     size_t before = offset & (view_granularity() - 1);
-    int r =
-        view_attach(handle, offset - before, before + length, access, memory);
+    struct view_wish wish = {
+        .offset = offset - before, .length = before + length, .access = access};
+    int r = view_attach(handle, &wish, memory);
 
     if (r == 0)
         *at = (char *)memory->address + before;

@@ -19,6 +19,8 @@ struct view {
     struct view_memory memory; /* on the granularity */
     uintptr_t start;           /* the same, as numbers */
     uintptr_t end;
+    int access;
+    bool execute;
     bool of_file;
 };
 
@@ -108,6 +110,50 @@ static int add(struct view view)
     return r;
 }
 
+/* ---- for the library's other files ---- */
+
+int view_map(segb_segment *segment, const struct view_wish *wish,
+             void **address)
+{
+    size_t before = wish->offset & (view_granularity() - 1);
+    size_t more = wish->whole_pages ? -wish->length & (view_page() - 1) : 0;
+    struct view_wish whole = *wish;
+    struct view view = {.access = wish->access,
+                        .execute = wish->execute,
+                        .of_file = segment->of_file};
+    int r;
+
+    whole.offset -= before;
+    whole.length += before;
+    r = view_attach(segb_handle(segment), &whole, &view.memory);
+    if (r != 0)
+        return r;
+    view.start = (uintptr_t)view.memory.address;
+    view.end = view.start + whole.length + more;
+    r = add(view);
+    if (r < 0) {
+        view_detach(&view.memory);
+        return r;
+    }
+    *address = (char *)view.memory.address + before;
+    return 0;
+}
+
+bool view_find(const void *address, struct view_facts *facts)
+{
+    const struct view *found;
+
+    thread_process_lock();
+    found = find((uintptr_t)address);
+    if (found)
+        *facts = (struct view_facts){.start = found->start,
+                                     .end = found->end,
+                                     .access = found->access,
+                                     .execute = found->execute};
+    thread_process_unlock();
+    return found != NULL;
+}
+
 /* ---- the public calls ---- */
 
 static int check_range(const segb_segment *segment, size_t offset,
@@ -145,8 +191,7 @@ static int check_access(const segb_segment *segment, int access)
 int segb_map(segb_segment *segment, size_t offset, size_t length, int access,
              void **address)
 {
-    size_t before = offset & (view_granularity() - 1);
-    struct view view;
+    struct view_wish wish = {.offset = offset, .access = access};
     int r;
 
     if (!segment || !address)
@@ -155,21 +200,10 @@ int segb_map(segb_segment *segment, size_t offset, size_t length, int access,
     r = check_range(segment, offset, &length);
     if (r == 0)
         r = check_access(segment, access);
-    if (r == 0)
-        r = view_attach(segb_handle(segment), offset - before, before + length,
-                        access, &view.memory);
     if (r != 0)
         return r;
-    view.start = (uintptr_t)view.memory.address;
-    view.end = view.start + before + length;
-    view.of_file = segment->of_file;
-    r = add(view);
-    if (r < 0) {
-        view_detach(&view.memory);
-        return r;
-    }
-    *address = (char *)view.memory.address + before;
-    return 0;
+    wish.length = length;
+    return view_map(segment, &wish, address);
 }
 
 static int no_view(const void *address)

@@ -5,11 +5,44 @@
 #define SEGBROKER_VIEW_H
 
 #include "frame.h"
+#include "segbroker.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* What an offset must be a multiple of: a power of two. */
 size_t view_granularity(void);
+
+/* Bytes of a page. */
+size_t view_page(void);
+
+/* A view that is asked for: inside the segment, and within its access. */
+struct view_wish {
+    size_t offset;
+    size_t length;
+    int access;       /* SEGB_RO, SEGB_RW or SEGB_COW */
+    bool execute;     /* besides */
+    bool whole_pages; /* all of its last page is the view's */
+    void *base;       /* where it shall be; NULL: anywhere */
+};
+
+/* As segb_map does, which has checked the wish. SEGB_E_BUSY: the base is
+ * taken. */
+int view_map(segb_segment *segment, const struct view_wish *wish,
+             void **address);
+
+/* A view that there is. */
+struct view_facts {
+    uintptr_t start;
+    uintptr_t end;
+    int access;
+    bool execute;
+};
+
+/* The view that the address lies in; false: none. */
+bool view_find(const void *address, struct view_facts *facts);
+
+/* ---- the system's part ---- */
 
 /* What the system has of a view. */
 struct view_memory {
@@ -19,11 +52,10 @@ struct view_memory {
 };
 
 /*
- * Maps; access is SEGB_RO, SEGB_RW or SEGB_COW. 0, or a SEGB_E_... code with
- * its sentence. Where the broker counts handles and not views, the view holds
- * one.
+ * Maps a wish that begins on the granularity. 0, or a SEGB_E_... code with its
+ * sentence. Where the broker counts handles and not views, the view holds one.
  */
-int view_attach(frame_handle handle, size_t offset, size_t length, int access,
+int view_attach(frame_handle handle, const struct view_wish *wish,
                 struct view_memory *memory);
 
 /* Somebody has unmapped it: gives up what it held. */

@@ -8,25 +8,46 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-size_t view_granularity(void)
+size_t view_page(void)
 {
     return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-int view_attach(frame_handle handle, size_t offset, size_t length, int access,
+size_t view_granularity(void)
+{
+    return view_page();
+}
+
+static int protection_for(const struct view_wish *wish)
+{
+    int protection = PROT_READ;
+
+    if (wish->access != SEGB_RO)
+        protection |= PROT_WRITE;
+    if (wish->execute)
+        protection |= PROT_EXEC;
+    return protection;
+}
+
+int view_attach(frame_handle handle, const struct view_wish *wish,
                 struct view_memory *memory)
 {
-    int protection = access == SEGB_RO ? PROT_READ : PROT_READ | PROT_WRITE;
-    int flags = access == SEGB_COW ? MAP_PRIVATE : MAP_SHARED;
-    void *address =
-        mmap(NULL, length, protection, flags, (int)handle, (off_t)offset);
+    int flags = wish->access == SEGB_COW ? MAP_PRIVATE : MAP_SHARED;
+    /* The system takes the base as a hint, and never one that is taken. */
+    void *address = mmap(wish->base, wish->length, protection_for(wish), flags,
+                         (int)handle, (off_t)wish->offset);
 
     if (address == MAP_FAILED)
-        return error_set(errno == EACCES || errno == EPERM
-                             ? SEGB_E_ACCESS_DENIED
-                             : SEGB_E_SYSTEM,
-                         "mmap of %zu bytes: %s", length, strerror(errno));
-    *memory = (struct view_memory){address, length, -1};
+        return error_set(
+            errno == EACCES || errno == EPERM ? SEGB_E_ACCESS_DENIED
+                                              : SEGB_E_SYSTEM,
+            "mmap of %zu bytes: %s", wish->length, strerror(errno));
+    if (wish->base && address != wish->base) {
+        munmap(address, wish->length);
+        return error_set(SEGB_E_BUSY, "%p is not free for a view of %zu bytes",
+                         wish->base, wish->length);
+    }
+    *memory = (struct view_memory){address, wish->length, -1};
     return 0;
 }
 

@@ -5,6 +5,14 @@
 
 #include <windows.h>
 
+size_t view_page(void)
+{
+    SYSTEM_INFO info;
+
+    GetSystemInfo(&info);
+    return info.dwPageSize;
+}
+
 size_t view_granularity(void)
 {
     SYSTEM_INFO info;
@@ -65,26 +73,33 @@ static int hold(HANDLE section, frame_handle *held)
     return 0;
 }
 
-int view_attach(frame_handle handle, size_t offset, size_t length, int access,
+static int code_for(DWORD error)
+{
+    if (error == ERROR_INVALID_ADDRESS)
+        return SEGB_E_BUSY;
+    return error == ERROR_ACCESS_DENIED ? SEGB_E_ACCESS_DENIED : SEGB_E_SYSTEM;
+}
+
+int view_attach(frame_handle handle, const struct view_wish *wish,
                 struct view_memory *memory)
 {
     void *address;
     DWORD error;
     int r = 0;
 
-    if (access == SEGB_COW)
-        r = commit_for_copy((HANDLE)handle, offset, length);
+    if (wish->access == SEGB_COW)
+        r = commit_for_copy((HANDLE)handle, wish->offset, wish->length);
     if (r < 0)
         return r;
-    address =
-        MapViewOfFile((HANDLE)handle, rights_for(access),
-                      (DWORD)((uint64_t)offset >> 32), (DWORD)offset, length);
+    address = MapViewOfFileEx((HANDLE)handle, rights_for(wish->access),
+                              (DWORD)((uint64_t)wish->offset >> 32),
+                              (DWORD)wish->offset, wish->length, wish->base);
     error = GetLastError();
     if (!address)
-        return error_set(
-            error == ERROR_ACCESS_DENIED ? SEGB_E_ACCESS_DENIED : SEGB_E_SYSTEM,
-            "MapViewOfFile of %zu bytes: error %lu", length, error);
-    r = commit(address, length, access);
+        return error_set(code_for(error),
+                         "MapViewOfFile of %zu bytes: error %lu", wish->length,
+                         error);
+    r = commit(address, wish->length, wish->access);
     if (r == 0)
         r = hold((HANDLE)handle, &memory->hold);
     if (r < 0) {
@@ -92,7 +107,7 @@ int view_attach(frame_handle handle, size_t offset, size_t length, int access,
         return r;
     }
     memory->address = address;
-    memory->length = length;
+    memory->length = wish->length;
     return 0;
 }
 

@@ -70,6 +70,8 @@ int test_run(const struct test_spawn *spawn, char *output, size_t size);
 test_pid test_self(void);
 /* The path of this process's program. */
 const char *test_program(void);
+/* Sets a variable of the own environment; NULL takes it away. */
+void test_environment(const char *name, const char *value);
 /* Bytes of memory that the host has. */
 uint64_t test_host_memory(void);
 /* The first child of a process; 0: it has none. */

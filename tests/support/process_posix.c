@@ -91,6 +91,11 @@ static void set_environment(const char *const *environment)
     }
 }
 
+void test_environment(const char *name, const char *value)
+{
+    REQUIRE_INT(value ? setenv(name, value, 1) : unsetenv(name), 0);
+}
+
 static void name_journal(void)
 {
     struct stat facts;

@@ -60,6 +60,11 @@ static void set_environment(const char *const *environment, bool set)
     }
 }
 
+void test_environment(const char *name, const char *value)
+{
+    SetEnvironmentVariableA(name, value);
+}
+
 static HANDLE open_output(const char *path)
 {
     SECURITY_ATTRIBUTES inherited = {sizeof(inherited), NULL, TRUE};

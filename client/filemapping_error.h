@@ -1,0 +1,16 @@
+/*
+ * Errors of the Win32 calls, and what the library's are in their words.
+ */
+#ifndef SEGBROKER_FILEMAPPING_ERROR_H
+#define SEGBROKER_FILEMAPPING_ERROR_H
+
+#include "filemapping.h"
+
+/* The code for a negative SEGB_E_...; ERROR_SUCCESS for 0. */
+DWORD filemapping_error_of(int code);
+
+/* Sets this thread's last error; how a call that gives a pointer or a BOOL
+ * fails. */
+void *filemapping_fail(DWORD error);
+
+#endif
