@@ -120,6 +120,10 @@ $(call obj,$(unit_src)): CPPFLAGS += -Idaemon
 $(call obj,$(segctl_src) $(example_src) $(support_src) $(integration_src)): \
 	CPPFLAGS += -Iclient -Itests/support
 
+# Programs that were written for Windows.
+$(call obj,$(filter client/examples/filemapping_%,$(example_src))): \
+	CPPFLAGS += -DSEGB_WIN32_NAMES
+
 # ---- products ----
 
 all: $(BUILD)/segbrokerd$(EXE) $(BUILD)/segctl$(EXE) $(libraries) \
@@ -256,7 +260,8 @@ install: all $(if $(wildcard packaging/man),man)
 		$(DESTDIR)$(SYSCONFDIR)/segbroker/conf.d
 	install -m 755 $(BUILD)/segbrokerd $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(BUILD)/segctl $(DESTDIR)$(PREFIX)/bin
-	install -m 644 client/segbroker.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 client/segbroker.h client/filemapping.h \
+		$(DESTDIR)$(PREFIX)/include
 	install -m 755 $(BUILD)/libsegbroker.so.0 $(DESTDIR)$(LIBDIR)
 	ln -sf libsegbroker.so.0 $(DESTDIR)$(LIBDIR)/libsegbroker.so
 	install -m 644 $(BUILD)/libsegbroker.a $(DESTDIR)$(LIBDIR)

@@ -1,12 +1,12 @@
 #!/bin/bash
-# The public header is clean C89 and C++ for every compiler, the shared library
-# exports exactly what it declares, and the first examples stay short.
+# The public headers are clean C89 and C++ for every compiler, the shared library
+# exports exactly what they declare, and the first examples stay short.
 #
 # Environment: BUILD, the folder of the products (default: build).
 set -u
 
 build=${BUILD:-build}
-header=client/segbroker.h
+headers=(client/segbroker.h client/filemapping.h)
 library=$build/libsegbroker.so.0
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -33,13 +33,17 @@ skip() {
     echo "skipped: $1: $2"
 }
 
-# The header alone, and twice: it guards itself.
-printf '#include "segbroker.h"\n#include "segbroker.h"\n' >"$folder/alone.c"
-cp "$folder/alone.c" "$folder/alone.cc"
+# Each header alone, and twice: it guards itself.
+for header in segbroker filemapping; do
+    printf '#include "%s.h"\n#include "%s.h"\n' $header $header \
+        >"$folder/$header.c"
+    cp "$folder/$header.c" "$folder/$header.cc"
+done
 warnings=(-Wall -Wextra -Wundef -pedantic -Werror -fsyntax-only -Iclient)
 
 declared() {
-    gcc -E -P -Iclient "$header" | grep -oE '\bsegb_[a-z_]+ *\(' |
+    gcc -E -P -Iclient "${headers[@]}" |
+        grep -oE '\b(segb_[a-z_]+|Seg[A-Z][A-Za-z]+) *\(' |
         tr -d ' (' | sort -u
 }
 
@@ -72,7 +76,7 @@ shorter_than() {
 links_a_program() {
     local include=$folder/include lib=$folder/lib
     mkdir -p "$include" "$lib" &&
-        cp "$header" "$include" && cp "$library" "$lib" &&
+        cp "${headers[@]}" "$include" && cp "$library" "$lib" &&
         ln -sf libsegbroker.so.0 "$lib/libsegbroker.so" &&
         gcc -o "$folder/producer" -I"$include" client/examples/producer.c \
             -L"$lib" -lsegbroker -Wl,-rpath,"$lib" || return
@@ -80,13 +84,46 @@ links_a_program() {
     grep "connect: no broker serves at $folder/none" "$folder/said"
 }
 
-check compiles_as_c89 gcc -std=c89 "${warnings[@]}" "$folder/alone.c"
-check compiles_as_c11 gcc -std=c11 "${warnings[@]}" "$folder/alone.c"
-check compiles_as_cxx98 g++ -std=c++98 "${warnings[@]}" "$folder/alone.cc"
-check compiles_as_cxx17 g++ -std=c++17 "${warnings[@]}" "$folder/alone.cc"
+# A program for Windows, with one changed include: as it calls things there.
+cat >"$folder/moved.c" <<'END'
+#include <filemapping.h>
+static LPCTSTR name = TEXT("Local\\moved");
+BOOL WINAPI move(LPVOID *view)
+{
+    TCHAR first = name[0];
+    HANDLE mapping = CreateFileMapping(INVALID_HANDLE_VALUE, NULL,
+                                       PAGE_READWRITE, 0, 256, name);
+    if (mapping == NULL || GetLastError() == ERROR_ALREADY_EXISTS)
+        return FALSE;
+    *view = MapViewOfFile(mapping, FILE_MAP_ALL_ACCESS, 0, 0, 256);
+    if (*view)
+        CopyMemory(*view, &first, sizeof(TCHAR));
+    return CloseHandle(mapping);
+}
+END
+cp "$folder/moved.c" "$folder/moved.cc"
+
+for header in segbroker filemapping; do
+    check "compiles_${header}_as_c89" \
+        gcc -std=c89 "${warnings[@]}" "$folder/$header.c"
+    check "compiles_${header}_as_c11" \
+        gcc -std=c11 "${warnings[@]}" "$folder/$header.c"
+    check "compiles_${header}_as_cxx98" \
+        g++ -std=c++98 "${warnings[@]}" "$folder/$header.cc"
+    check "compiles_${header}_as_cxx17" \
+        g++ -std=c++17 "${warnings[@]}" "$folder/$header.cc"
+done
+check compiles_a_program_for_windows \
+    gcc -std=c89 "${warnings[@]}" -DSEGB_WIN32_NAMES "$folder/moved.c"
+check compiles_a_program_for_windows_in_cxx \
+    g++ -std=c++17 "${warnings[@]}" -DSEGB_WIN32_NAMES "$folder/moved.cc"
+check compiles_a_unicode_program_for_windows gcc -std=c11 "${warnings[@]}" \
+    -DSEGB_WIN32_NAMES -DUNICODE "$folder/moved.c"
+check compiles_a_unicode_program_for_windows_in_cxx g++ -std=c++17 \
+    "${warnings[@]}" -DSEGB_WIN32_NAMES -DUNICODE "$folder/moved.cc"
 if command -v clang >/dev/null; then
     check compiles_for_windows clang -target x86_64-pc-windows-msvc \
-        -ffreestanding "${warnings[@]}" "$folder/alone.c"
+        -ffreestanding "${warnings[@]}" "$folder/segbroker.c"
 else
     skip compiles_for_windows 'there is no clang'
 fi

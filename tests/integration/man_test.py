@@ -360,6 +360,44 @@ def test_library_constants():
     same("values", told.items(), real.items())
 
 
+# ---- the Win32 calls ----
+
+def filemapping_header():
+    text = (TOP / "client" / "filemapping.h").read_text(encoding="utf-8")
+    return re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+
+
+def prototypes(text):
+    """The functions with Seg, each in one line."""
+    return {squeezed(found) for found in re.findall(
+        r"^\w+ Seg\w+\([^;{}]*;", text, flags=re.M)}
+
+
+def test_filemapping_declarations():
+    same("declarations", prototypes(literals(source("filemapping.3"))),
+         prototypes(filemapping_header()))
+
+
+def test_filemapping_functions_are_explained():
+    page = plain(re.sub(r"^```\n.*?^```$", "", source("filemapping.3"),
+                        flags=re.M | re.S))
+    explained = re.findall(r"\b(Seg\w+)\(\)", page)
+    same("explained", explained,
+         re.findall(r"^\w+ (Seg\w+)\(", filemapping_header(), flags=re.M))
+
+
+def test_filemapping_constants():
+    kinds = r"(?:PAGE|SEC|FILE_MAP|ERROR|DUPLICATE)_\w*[A-Z]"
+    page = plain(source("filemapping.3"))
+    real = dict(re.findall(rf"^#define ({kinds}) (\w+)$",
+                           filemapping_header(), flags=re.M))
+    del real["ERROR_SUCCESS"]
+    same("mentioned", re.findall(rf"\b{kinds}\b", page), real)
+    told = re.findall(r"\b(ERROR_\w+) \((\d+)\)", page)
+    wrong = [pair for pair in told if real.get(pair[0]) != pair[1]]
+    assert told and not wrong, wrong
+
+
 # ---- the pages as such ----
 
 def build(page, folder):
@@ -409,7 +447,7 @@ def test_pages_refer_to_pages_that_there_are():
 
 def test_all_pages_are_there():
     same("pages", PAGES, ["segbrokerd.8", "segctl.1", "segbroker.conf.5",
-                          "libsegbroker.3", "segbroker.7"])
+                          "libsegbroker.3", "filemapping.3", "segbroker.7"])
 
 
 # ---- the runner ----

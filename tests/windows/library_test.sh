@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# segbroker.dll: it exports what the header declares, and programs link with
+# segbroker.dll: it exports what the headers declare, and programs link with
 # its import library and wait for it in their own event loops.
 set -u
 build=${BUILD:-build/windows}
@@ -20,18 +20,20 @@ check() {
 }
 
 declared() {
-    gcc -E -P -Iclient client/segbroker.h | grep -oE '\bsegb_[a-z_]+ *\(' |
+    gcc -E -P -Iclient client/segbroker.h client/filemapping.h |
+        grep -oE '\b(segb_[a-z_]+|Seg[A-Z][A-Za-z]+) *\(' |
         tr -d ' (' | sort -u
 }
 
 exported() {
     x86_64-w64-mingw32-objdump -p "$build/segbroker.dll" |
-        sed -n '/Name Pointer. Table/,$p' | grep -oE '\bsegb_[a-z_]+' | sort -u
+        sed -n '/Name Pointer. Table/,$p' | grep -oE '\b(segb_[a-z_]+|Seg[A-Z][A-Za-z]+)' |
+        sort -u
 }
 
 imported() {
     x86_64-w64-mingw32-nm "$build/libsegbroker.dll.a" |
-        grep -oE ' T segb_[a-z_]+' | sed 's/.* //' | sort -u
+        grep -oE ' T (segb_[a-z_]+|Seg[A-Z][A-Za-z]+)' | sed 's/.* //' | sort -u
 }
 
 says() {
