@@ -2,40 +2,14 @@
  * The Win32 calls where Windows has no such thing: fork, threads that make
  * their first call at once, and code in a mapping.
  */
-#include "client/filemapping.h"
-#include "tests/support/broker.h"
-#include "tests/support/raw.h"
+#include "tests/support/mapping.h"
 #include "tests/support/suite.h"
 
 #include <pthread.h>
-#include <string.h>
-
-enum { PAGE = 4096 };
-
-static struct test_broker broker;
-static struct raw admin;
-
-static void setup(void)
-{
-    test_broker_start(&broker, NULL);
-    raw_open(&admin, broker.socket);
-    test_environment("SEGBROKER_SOCKET", broker.socket);
-}
-
-static void teardown(void)
-{
-    test_environment("SEGBROKER_SOCKET", NULL);
-    raw_close(&admin);
-    test_broker_stop(&broker);
-}
 
 static HANDLE create(DWORD protect, const char *name)
 {
-    HANDLE made = SegCreateFileMappingA(INVALID_HANDLE_VALUE, NULL, protect, 0,
-                                        PAGE, name);
-
-    REQUIRE(made != NULL);
-    return made;
+    return mapping_create(protect, MAPPING_PAGE, name);
 }
 
 /* ---- fork ---- */
@@ -103,8 +77,9 @@ START_TEST(child_does_not_hold_what_its_parent_gives_up)
     child = test_fork(stay, NULL);
     REQUIRE(SegCloseHandle(made));
     REQUIRE(SegCloseHandle(copy));
-    REQUIRE(TEST_UNTIL(5000, raw_count_segments(&admin) == 0));
-    REQUIRE(TEST_UNTIL(5000, raw_used(&admin, "total", "connections") == 1));
+    REQUIRE(TEST_UNTIL(5000, raw_count_segments(&mapping_admin) == 0));
+    REQUIRE(TEST_UNTIL(5000,
+                       raw_used(&mapping_admin, "total", "connections") == 1));
     test_kill(child);
     test_join(child);
 }
@@ -144,9 +119,10 @@ START_TEST(threads_may_all_come_first)
     for (int i = 0; i < THREADS; i++)
         REQUIRE_INT(pthread_join(threads[i], NULL), 0);
     REQUIRE_INT(SegGetLastError(), ERROR_BAD_LENGTH);
-    REQUIRE(TEST_UNTIL(5000, raw_used(&admin, "total", "connections") == 1));
+    REQUIRE(TEST_UNTIL(5000,
+                       raw_used(&mapping_admin, "total", "connections") == 1));
     /* Those that had a view when their handle was closed go a little later. */
-    REQUIRE(TEST_UNTIL(5000, raw_count_segments(&admin) == 0));
+    REQUIRE(TEST_UNTIL(5000, raw_count_segments(&mapping_admin) == 0));
 }
 END_TEST
 
@@ -196,9 +172,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("filemapping on POSIX");
-    TCase *tests = suite_case(suite, "processes", 60);
+    TCase *tests = mapping_case(suite, "processes");
 
-    tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, child_has_views_and_makes_its_own_handles);
     tcase_add_test(tests, child_does_not_hold_what_its_parent_gives_up);
     tcase_add_test(tests, threads_may_all_come_first);

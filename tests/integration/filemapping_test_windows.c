@@ -2,30 +2,12 @@
  * The Win32 calls over a broker, on Windows: what differs there, and that
  * Windows' own calls are none of them.
  */
-#include "client/filemapping.h"
-#include "tests/support/broker.h"
+#include "tests/support/mapping.h"
 #include "tests/support/suite.h"
-
-enum { PAGE = 4096 };
-
-static struct test_broker broker;
-
-static void setup(void)
-{
-    test_broker_start(&broker, NULL);
-    test_environment("SEGBROKER_SOCKET", broker.socket);
-}
-
-static void teardown(void)
-{
-    test_environment("SEGBROKER_SOCKET", NULL);
-    test_broker_stop(&broker);
-}
 
 static HANDLE create(DWORD protect, const char *name)
 {
-    return SegCreateFileMappingA(INVALID_HANDLE_VALUE, NULL, protect, 0, PAGE,
-                                 name);
+    return mapping_try_create(protect, MAPPING_PAGE, name);
 }
 
 START_TEST(executing_is_refused)
@@ -49,8 +31,9 @@ END_TEST
 START_TEST(names_and_handles_are_not_those_of_windows)
 {
     HANDLE ours = create(PAGE_READWRITE, "segbroker-names");
-    HANDLE theirs = CreateFileMappingA(
-        INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0, PAGE, "segbroker-names");
+    HANDLE theirs =
+        CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0,
+                           MAPPING_PAGE, "segbroker-names");
 
     REQUIRE(ours != NULL && theirs != NULL);
     REQUIRE_INT(GetLastError(), ERROR_SUCCESS);
@@ -64,9 +47,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("filemapping on Windows");
-    TCase *tests = suite_case(suite, "calls", 60);
+    TCase *tests = mapping_case(suite, "calls");
 
-    tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, executing_is_refused);
     tcase_add_test(tests, names_and_handles_are_not_those_of_windows);
     return suite_main(suite);
