@@ -9,8 +9,7 @@
 /* The code for a negative SEGB_E_...; ERROR_SUCCESS for 0. */
 DWORD filemapping_error_of(int code);
 
-/* Sets this thread's last error; how a call that gives a pointer or a BOOL
- * fails. */
+/* Sets this thread's last error, and gives NULL, as calls for a pointer do. */
 void *filemapping_fail(DWORD error);
 
 #endif
