@@ -140,27 +140,48 @@ static HANDLE create_segment(const char *name, uint64_t size,
     return handle;
 }
 
+/* A mapping of a file; the options are complete but for that. */
+static HANDLE create_of_file(struct filemapping_object *file, const char *name,
+                             uint64_t size, const segb_create_options *options,
+                             DWORD rights)
+{
+    segb_create_options whole = *options;
+    segb_file parts;
+    HANDLE handle;
+    DWORD error = ERROR_INVALID_HANDLE;
+
+    if (!file->segment)
+        error = filemapping_file_parts(file->file,
+                                       (rights & FILE_MAP_WRITE) != 0, &parts);
+    if (error)
+        return filemapping_fail(error);
+    whole.file = &parts;
+    handle = create_segment(name, size, &whole, rights);
+    error = SegGetLastError();
+    if (parts.read != -1)
+        channel_close_handle(parts.read);
+    SegSetLastError(error);
+    return handle;
+}
+
+static HANDLE create_in_file(HANDLE file, const char *name, uint64_t size,
+                             const segb_create_options *options, DWORD rights)
+{
+    DWORD unused;
+    HANDLE handle;
+    struct filemapping_object *object = filemapping_handle_get(file, &unused);
+
+    if (!object)
+        return filemapping_fail(ERROR_INVALID_HANDLE);
+    handle = create_of_file(object, name, size, options, rights);
+    filemapping_object_unref(object);
+    return handle;
+}
+
 /* NULL is memory too, as Windows has it. */
 static bool is_memory(HANDLE file)
 {
     return file == INVALID_HANDLE_VALUE || !file;
-}
-
-static DWORD check_file(HANDLE file, uint64_t size)
-{
-    struct filemapping_object *object;
-    DWORD rights;
-    DWORD error = ERROR_NOT_SUPPORTED;
-
-    if (is_memory(file))
-        return size ? ERROR_SUCCESS : ERROR_INVALID_PARAMETER;
-    object = filemapping_handle_get(file, &rights);
-    if (!object)
-        return ERROR_INVALID_HANDLE;
-    if (object->segment)
-        error = ERROR_INVALID_HANDLE;
-    filemapping_object_unref(object);
-    return error;
 }
 
 static HANDLE create(HANDLE file, const SECURITY_ATTRIBUTES *attributes,
@@ -174,12 +195,16 @@ static HANDLE create(HANDLE file, const SECURITY_ATTRIBUTES *attributes,
     if (!error)
         error = check_security(attributes);
     if (!error)
-        error = check_file(file, size);
+        error = is_memory(file) && size == 0 ? ERROR_INVALID_PARAMETER
+                                             : ERROR_SUCCESS;
     if (!error)
         error = name_error;
     if (error)
         return filemapping_fail(error);
     options.access = protection->access;
+    if (!is_memory(file))
+        return create_in_file(file, name->text, size, &options,
+                              protection->rights);
     options.reserve = (protect & SEC_RESERVE) != 0;
     return create_segment(name->text, size, &options, protection->rights);
 }

@@ -190,8 +190,10 @@ extern "C" {
  * `protect` is what this handle may. Else SegGetLastError is 0.
  *
  * `file`: INVALID_HANDLE_VALUE for memory, which is rounded up to pages and
- * needs a size; or a handle from SegFileHandle, where size 0 is the whole
- * file.
+ * needs a size; or a handle from SegFileHandle, whose size is not rounded, and
+ * 0 is the whole file (ERROR_FILE_INVALID: it is empty). A file that is smaller
+ * grows where it is mapped for writing (ERROR_DISK_FULL: it cannot); else that
+ * is ERROR_NOT_ENOUGH_MEMORY.
  *
  * `attributes`: NULL, or without security descriptor and inheritance, which are
  * ERROR_NOT_SUPPORTED. Who else may open a name of the host is the

@@ -2,6 +2,8 @@
 
 #include "filemapping.h"
 
+#include <winternl.h>
+
 DWORD SegGetLastError(void)
 {
     return GetLastError();
@@ -26,6 +28,31 @@ intptr_t filemapping_copy_file(intptr_t file)
                          &copy, 0, FALSE, DUPLICATE_SAME_ACCESS))
         return -1;
     return (intptr_t)copy;
+}
+
+/* What the handle may: 0 when it is none. */
+static DWORD rights_of(HANDLE file)
+{
+    PUBLIC_OBJECT_BASIC_INFORMATION facts = {0};
+
+    if (NtQueryObject(file, ObjectBasicInformation, &facts, sizeof(facts),
+                      NULL) < 0)
+        return 0;
+    return facts.GrantedAccess;
+}
+
+DWORD filemapping_file_parts(intptr_t file, bool writes, segb_file *parts)
+{
+    DWORD needed = writes ? FILE_READ_DATA | FILE_WRITE_DATA : FILE_READ_DATA;
+    HANDLE reader;
+
+    if ((rights_of((HANDLE)file) & needed) != needed ||
+        !DuplicateHandle(GetCurrentProcess(), (HANDLE)file, GetCurrentProcess(),
+                         &reader, FILE_GENERIC_READ, FALSE, 0))
+        return ERROR_ACCESS_DENIED;
+    parts->write = writes ? file : -1;
+    parts->read = (intptr_t)reader;
+    return ERROR_SUCCESS;
 }
 
 /* There is none. */

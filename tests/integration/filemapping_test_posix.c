@@ -1,11 +1,14 @@
 /*
  * The Win32 calls where Windows has no such thing: fork, threads that make
- * their first call at once, and code in a mapping.
+ * their first call at once, files as POSIX opens them, and code in a mapping.
  */
 #include "tests/support/mapping.h"
+#include "tests/support/memory.h"
 #include "tests/support/suite.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <unistd.h>
 
 static HANDLE create(DWORD protect, const char *name)
 {
@@ -126,6 +129,55 @@ START_TEST(threads_may_all_come_first)
 }
 END_TEST
 
+/* ---- files ---- */
+
+/* A handle to a file that is opened so, with ten bytes in it. */
+static HANDLE open_file(int flags, char path[TEST_PATH_MAX])
+{
+    HANDLE handle;
+    int fd;
+
+    test_path(path, "%s/file", mapping_broker.folder);
+    test_write(path, "ten bytes.");
+    fd = open(path, flags | O_CLOEXEC);
+    REQUIRE(fd >= 0);
+    handle = SegFileHandle(fd);
+    REQUIRE(handle != INVALID_HANDLE_VALUE);
+    close(fd);
+    return handle;
+}
+
+/* The broker may not make a file larger than 1 GiB. */
+START_TEST(file_that_cannot_grow_is_a_full_disk)
+{
+    char path[TEST_PATH_MAX];
+    HANDLE file = open_file(O_RDWR, path);
+
+    REFUSES(ERROR_DISK_FULL, SegCreateFileMappingA(file, NULL, PAGE_READWRITE,
+                                                   0, 0x80000000, "full"));
+    REQUIRE_INT(test_file_size(path), 10);
+    mapping_expect_none("full");
+    mapping_close(file);
+}
+END_TEST
+
+START_TEST(file_opened_otherwise_is_refused)
+{
+    char path[TEST_PATH_MAX];
+    HANDLE file = open_file(O_WRONLY, path);
+
+    REFUSES(ERROR_ACCESS_DENIED,
+            SegCreateFileMappingA(file, NULL, PAGE_READONLY, 0, 0, NULL));
+    REFUSES(ERROR_ACCESS_DENIED,
+            SegCreateFileMappingA(file, NULL, PAGE_READWRITE, 0, 0, NULL));
+    mapping_close(file);
+    file = open_file(O_RDWR | O_APPEND, path);
+    REFUSES(ERROR_INVALID_PARAMETER,
+            SegCreateFileMappingA(file, NULL, PAGE_READWRITE, 0, 0, NULL));
+    mapping_close(file);
+}
+END_TEST
+
 /* ---- code ---- */
 
 START_TEST(handle_for_executing_gives_such_views)
@@ -177,6 +229,8 @@ int main(void)
     tcase_add_test(tests, child_has_views_and_makes_its_own_handles);
     tcase_add_test(tests, child_does_not_hold_what_its_parent_gives_up);
     tcase_add_test(tests, threads_may_all_come_first);
+    tcase_add_test(tests, file_that_cannot_grow_is_a_full_disk);
+    tcase_add_test(tests, file_opened_otherwise_is_refused);
     tcase_add_test(tests, handle_for_executing_gives_such_views);
     tcase_add_test(tests, view_to_execute_needs_such_a_handle);
     return suite_main(suite);
