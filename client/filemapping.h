@@ -202,7 +202,8 @@ extern "C" {
  * `protect`: one PAGE_... of the six. It holds for the handle, not for the
  * mapping: another handle may have more, where the broker lets its owner. With
  * SEC_COMMIT (as without) memory is there when the call returns; with
- * SEC_RESERVE it comes at the first touch, without VirtualAlloc. SEC_IMAGE,
+ * SEC_RESERVE it comes at the first touch, without VirtualAlloc; for a file
+ * neither makes a difference. SEC_IMAGE,
  * SEC_LARGE_PAGES, and SEC_NOCACHE and SEC_WRITECOMBINE with SEC_COMMIT or
  * SEC_RESERVE are ERROR_NOT_SUPPORTED. PAGE_EXECUTE_...: whether the kernel
  * maps it so shows when a view is made (on Windows: ERROR_NOT_SUPPORTED).

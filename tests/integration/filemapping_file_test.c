@@ -120,10 +120,10 @@ START_TEST(what_is_written_is_in_the_file)
     HANDLE mapping = map_file(file, PAGE_READWRITE, 0);
     char *view = view_all(mapping, FILE_MAP_WRITE);
 
-    memcpy(view, "behind", 6);
+    view[0] = 'B';
     REQUIRE(SegFlushViewOfFile(view, 0));
     test_read(path, text, sizeof(text));
-    REQUIRE_STR(text, "behind");
+    REQUIRE_STR(text, "Before");
     REFUSES(ERROR_INVALID_PARAMETER,
             SegFlushViewOfFile(view, 2 * MAPPING_PAGE));
     mapping_unview(view);
@@ -138,7 +138,7 @@ START_TEST(private_view_leaves_the_file_alone)
     HANDLE mapping = map_file(file, PAGE_WRITECOPY, 0);
     char *view = view_all(mapping, FILE_MAP_COPY);
 
-    memcpy(view, "behind", 6);
+    view[0] = 'B';
     mapping_unview(view);
     test_read(path, text, sizeof(text));
     REQUIRE_STR(text, "before");
