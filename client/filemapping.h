@@ -258,8 +258,8 @@ SIZE_T SegVirtualQuery(LPCVOID address, MEMORY_BASIC_INFORMATION *region,
 
 /* ---- handles ---- */
 
-/* A name goes with the last handle of all processes, views or not; the memory
- * with the last handle and view. */
+/* A name goes with the last handle of all processes, views or not: it is gone
+ * when the call returns. The memory goes with the last handle and view. */
 BOOL SegCloseHandle(HANDLE handle);
 
 /* Within this process: both processes are SegGetCurrentProcess(), else

@@ -162,6 +162,31 @@ struct filemapping_object *filemapping_object_new(segb_segment *segment,
     return object;
 }
 
+static bool is_connected(segb_client *client)
+{
+    bool connected;
+
+    client_lock(client);
+    connected = client->state == CLIENT_UP;
+    client_unlock(client);
+    return connected;
+}
+
+/*
+ * Where a handle was closed the name is gone, as programs for Windows expect,
+ * also for who asks on another connection. So the broker is asked for an answer
+ * behind it; one that is away takes the grant back by itself.
+ */
+static void close_segment(segb_segment *segment)
+{
+    segb_client *client = segment->client;
+
+    segb_close(segment);
+    if (is_connected(client))
+        segb_ping(client);
+    filemapping_client_give_back();
+}
+
 void filemapping_object_unref(struct filemapping_object *object)
 {
     bool last;
@@ -171,12 +196,10 @@ void filemapping_object_unref(struct filemapping_object *object)
     thread_process_unlock();
     if (!last)
         return;
-    if (object->segment) {
-        segb_close(object->segment);
-        filemapping_client_give_back();
-    } else {
+    if (object->segment)
+        close_segment(object->segment);
+    else
         channel_close_handle(object->file);
-    }
     free(object);
 }
 
