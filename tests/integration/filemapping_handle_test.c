@@ -213,6 +213,39 @@ START_TEST(connection_ends_with_the_last_handle)
 }
 END_TEST
 
+START_TEST(closing_needs_no_broker)
+{
+    HANDLE handles[20];
+    int64_t began;
+
+    for (unsigned i = 0; i < 20; i++)
+        handles[i] = mapping_create(PAGE_READWRITE, MAPPING_PAGE, NULL);
+    raw_close(&mapping_admin);
+    test_broker_kill(&mapping_broker);
+    began = test_clock_us();
+    for (unsigned i = 0; i < 20; i++)
+        mapping_close(handles[i]);
+    /* Not each of them waits for another broker. */
+    REQUIRE(test_clock_us() - began < 20 * INT64_C(1000000));
+    test_broker_run(&mapping_broker);
+    raw_open(&mapping_admin, mapping_broker.socket);
+}
+END_TEST
+
+/* So that nobody finds its name, and a quota has room for the next one. */
+START_TEST(what_was_closed_is_gone_at_once)
+{
+    enum { MANY = 100 };
+    HANDLE handles[MANY];
+
+    for (unsigned i = 0; i < MANY; i++)
+        handles[i] = mapping_create(PAGE_READWRITE, MAPPING_PAGE, NULL);
+    for (unsigned i = 0; i < MANY; i++)
+        mapping_close(handles[i]);
+    REQUIRE_INT(raw_count_segments(&mapping_admin), 0);
+}
+END_TEST
+
 START_TEST(errors_are_each_threads_own_to_set)
 {
     SegSetLastError(1234);
@@ -241,6 +274,8 @@ int main(void)
     tcase_add_test(tests, quota_is_told_as_windows_has_it);
     tcase_add_test(tests, no_broker_is_a_service_that_is_not_active);
     tcase_add_test(tests, connection_ends_with_the_last_handle);
+    tcase_add_test(tests, closing_needs_no_broker);
+    tcase_add_test(tests, what_was_closed_is_gone_at_once);
     tcase_add_test(tests, errors_are_each_threads_own_to_set);
     return suite_main(suite);
 }
