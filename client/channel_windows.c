@@ -160,21 +160,28 @@ static bool is_own(PSID sid, TOKEN_INFORMATION_CLASS class)
            EqualSid(sid, own.sid);
 }
 
+static bool is_service(PSID owner)
+{
+    char sid[SECURITY_MAX_SID_SIZE];
+    wchar_t domain[64];
+    DWORD size = sizeof(sid), domain_size = 64;
+    SID_NAME_USE use;
+
+    return LookupAccountNameW(NULL, L"NT SERVICE\\segbroker", sid, &size,
+                              domain, &domain_size, &use) &&
+           EqualSid(owner, sid);
+}
+
 /* Whether a pipe's owner could be a broker that this user may trust: the
- * system, a service, or the user. Anybody else may have taken the name first,
- * and would get this program's rights for a moment. */
+ * system, administrators, the service, or the user. Anybody else may have taken
+ * the name first. */
 static bool is_trusted_owner(PSID owner)
 {
-    SID_IDENTIFIER_AUTHORITY nt = SECURITY_NT_AUTHORITY;
-
     if (IsWellKnownSid(owner, WinLocalSystemSid) ||
         IsWellKnownSid(owner, WinBuiltinAdministratorsSid))
         return true;
-    if (memcmp(GetSidIdentifierAuthority(owner), &nt, sizeof(nt)) == 0 &&
-        *GetSidSubAuthorityCount(owner) > 1 &&
-        *GetSidSubAuthority(owner, 0) == SECURITY_SERVICE_ID_BASE_RID)
-        return true;
-    return is_own(owner, TokenUser) || is_own(owner, TokenOwner);
+    return is_own(owner, TokenUser) || is_own(owner, TokenOwner) ||
+           is_service(owner);
 }
 
 static int check_owner(HANDLE pipe, const char *path)
@@ -192,7 +199,7 @@ static int check_owner(HANDLE pipe, const char *path)
         if (owner && !ConvertSidToStringSidA(owner, &text))
             text = NULL;
         r = error_set(SEGB_E_ACCESS_DENIED,
-                      "%s belongs to %s, which is neither a service nor you",
+                      "%s belongs to %s, which is neither the service nor you",
                       path, text ? text : "nobody");
         LocalFree(text);
     }
@@ -233,16 +240,16 @@ static int connect_failure(const char *path, DWORD error)
 }
 
 /* Opens the pipe; one that is busy is waited for. */
-static HANDLE open_pipe(const wchar_t *wide, int timeout, DWORD *error)
+static HANDLE open_pipe(const wchar_t *wide, DWORD rights, DWORD level,
+                        int timeout, DWORD *error)
 {
     uint64_t end =
         timeout < 0 ? THREAD_NEVER : thread_clock() + (uint64_t)timeout;
     HANDLE pipe;
 
     for (;;) {
-        pipe = CreateFileW(wide, PIPE_RIGHTS, 0, NULL, OPEN_EXISTING,
-                           FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT |
-                               SECURITY_IMPERSONATION,
+        pipe = CreateFileW(wide, rights, 0, NULL, OPEN_EXISTING,
+                           FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | level,
                            NULL);
         *error = GetLastError();
         if (pipe != INVALID_HANDLE_VALUE)
@@ -298,12 +305,41 @@ static struct pipe_channel *new_channel(HANDLE pipe, int timeout)
     return NULL;
 }
 
+static int open_checked(const wchar_t *wide, const char *path, DWORD rights,
+                        DWORD level, int timeout, HANDLE *pipe)
+{
+    DWORD error;
+    int r;
+
+    *pipe = open_pipe(wide, rights, level, timeout, &error);
+    if (!*pipe)
+        return connect_failure(path, error);
+    r = check_owner(*pipe, path);
+    if (r < 0)
+        CloseHandle(*pipe);
+    return r;
+}
+
+/* Looks first whose pipe it is, as nobody: who has taken the name may act as
+ * whom he lets himself be called by. */
+static int open_trusted(const wchar_t *wide, const char *path, int timeout,
+                        HANDLE *pipe)
+{
+    int r = open_checked(wide, path, READ_CONTROL | SYNCHRONIZE,
+                         SECURITY_ANONYMOUS, timeout, pipe);
+
+    if (r < 0)
+        return r;
+    CloseHandle(*pipe);
+    return open_checked(wide, path, PIPE_RIGHTS, SECURITY_IMPERSONATION,
+                        timeout, pipe);
+}
+
 static int connect_to(const char *path, int timeout, channel *connected)
 {
     wchar_t *wide = widen(path);
     struct pipe_channel *p;
-    DWORD error = ERROR_INVALID_NAME;
-    HANDLE pipe = NULL;
+    HANDLE pipe;
     int r;
 
     if (strlen(path) > PIPE_NAME_MAX) {
@@ -312,16 +348,12 @@ static int connect_to(const char *path, int timeout, channel *connected)
                          "socket: a pipe's name may have at most %d bytes: %s",
                          PIPE_NAME_MAX, path);
     }
-    if (wide && wcsncmp(wide, L"\\\\.\\pipe\\", 9) == 0)
-        pipe = open_pipe(wide, timeout, &error);
+    r = wide && wcsncmp(wide, L"\\\\.\\pipe\\", 9) == 0
+            ? open_trusted(wide, path, timeout, &pipe)
+            : connect_failure(path, ERROR_INVALID_NAME);
     free(wide);
-    if (!pipe)
-        return connect_failure(path, error);
-    r = check_owner(pipe, path);
-    if (r < 0) {
-        CloseHandle(pipe);
+    if (r < 0)
         return r;
-    }
     p = new_channel(pipe, timeout);
     if (!p)
         return error_note(SEGB_E_SYSTEM, "out of memory");

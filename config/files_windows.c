@@ -6,6 +6,9 @@
 #include <string.h>
 #include <windows.h>
 
+#include <aclapi.h>
+#include <sddl.h>
+
 static int fail(const char **why, const char *sentence)
 {
     *why = sentence;
@@ -37,6 +40,51 @@ static wchar_t *widen(const char *text)
     if (wide)
         MultiByteToWideChar(CP_UTF8, 0, text, -1, wide, size);
     return wide;
+}
+
+/* Whether a file's owner may say what the broker does: administrators, the
+ * system, its installer, or the broker's own user. Anybody may have made a file
+ * where the configuration is looked for, before there was any. */
+static bool is_trusted_owner(PSID owner)
+{
+    static const wchar_t installer[] =
+        L"S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
+    union {
+        TOKEN_USER user;
+        char bytes[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
+    } own;
+    bool trusted = IsWellKnownSid(owner, WinLocalSystemSid) ||
+                   IsWellKnownSid(owner, WinBuiltinAdministratorsSid);
+    HANDLE token;
+    DWORD size;
+    PSID sid;
+
+    if (!trusted && ConvertStringSidToSidW(installer, &sid)) {
+        trusted = EqualSid(owner, sid);
+        LocalFree(sid);
+    }
+    if (trusted || !OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
+        return trusted;
+    trusted = GetTokenInformation(token, TokenUser, &own, sizeof(own), &size) &&
+              EqualSid(owner, own.user.User.Sid);
+    CloseHandle(token);
+    return trusted;
+}
+
+static int check_owner(HANDLE file, const char **why)
+{
+    PSECURITY_DESCRIPTOR descriptor;
+    PSID owner;
+    int r = 0;
+
+    if (GetSecurityInfo(file, SE_FILE_OBJECT, OWNER_SECURITY_INFORMATION,
+                        &owner, NULL, NULL, NULL, &descriptor) != 0)
+        return fail(why, "it does not say whose it is");
+    if (!owner || !is_trusted_owner(owner))
+        r = fail(why, "it belongs neither to administrators nor to the "
+                      "broker's own user");
+    LocalFree(descriptor);
+    return r;
 }
 
 static int check_kind(HANDLE file, const char **why)
@@ -84,12 +132,15 @@ int files_read(const char *path, char **text, size_t *size, const char **why)
 
     if (!wide)
         return fail(why, "its path is not UTF-8");
-    file = CreateFileW(wide, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE,
-                       NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
+    file = CreateFileW(wide, GENERIC_READ | READ_CONTROL,
+                       FILE_SHARE_READ | FILE_SHARE_DELETE, NULL, OPEN_EXISTING,
+                       FILE_ATTRIBUTE_NORMAL, NULL);
     free(wide);
     if (file == INVALID_HANDLE_VALUE)
         return fail(why, reason(GetLastError()));
-    r = check_kind(file, why);
+    r = check_owner(file, why);
+    if (r == 0)
+        r = check_kind(file, why);
     if (r == 0)
         r = read_all(file, text, size, why);
     CloseHandle(file);

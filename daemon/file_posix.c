@@ -148,23 +148,33 @@ static const struct file_problem *growth_problem(void)
     }
 }
 
+/* What was allocated behind the end would stay the file's. */
+static void give_back(int fd, uint64_t before)
+{
+    struct stat status;
+
+    /* Unless somebody has made it larger meanwhile. */
+    if (fstat(fd, &status) == 0 && (uint64_t)status.st_size == before &&
+        ftruncate(fd, (off_t)before) < 0)
+        errno = 0; /* there it stays, then */
+}
+
 /* The new part is allocated first, behind the end: until then nothing that
  * anybody sees has changed. */
 static const struct file_problem *grow(int fd, uint64_t before,
                                        const struct file_plan *plan)
 {
-    const struct file_problem *problem = NULL;
+    const struct file_problem *problem;
 
-    if (plan->commit &&
-        fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)before,
-                  (off_t)(plan->size - before)) < 0 &&
-        errno != EOPNOTSUPP)
-        problem = growth_problem();
-    else if (ftruncate(fd, (off_t)plan->size) < 0)
-        problem = growth_problem();
-    /* What was allocated of it would stay the file's. */
-    if (problem && plan->commit && ftruncate(fd, (off_t)before) < 0)
-        problem = &FAILED;
+    if ((!plan->commit ||
+         fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)before,
+                   (off_t)(plan->size - before)) == 0 ||
+         errno == EOPNOTSUPP) &&
+        ftruncate(fd, (off_t)plan->size) == 0)
+        return NULL;
+    problem = growth_problem();
+    if (plan->commit)
+        give_back(fd, before);
     return problem;
 }
 

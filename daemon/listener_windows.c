@@ -81,6 +81,7 @@ static void on_connect(struct io_operation *operation)
 
 static void wait_for_client(struct instance *instance)
 {
+    DWORD error;
     struct listener *listener = instance->listener;
 
     if (host_descriptors_low(LISTENER_RESERVE)) {
@@ -100,9 +101,11 @@ static void wait_for_client(struct instance *instance)
                  ConnectNamedPipe(instance->pipe,
                                   &instance->connect.overlapped)) == 0)
         return;
-    /* A client was faster: it is told like one that comes later. */
+    error = GetLastError();
+    /* A client was faster, and may have gone again: it is told like one that
+     * comes later. */
     io_begin(&instance->connect);
-    if (GetLastError() != ERROR_PIPE_CONNECTED) {
+    if (error != ERROR_PIPE_CONNECTED && error != ERROR_NO_DATA) {
         CloseHandle(instance->pipe);
         instance->pipe = NULL;
         instance->connect.pending = false;

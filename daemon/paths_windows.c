@@ -17,7 +17,9 @@ const char paths_option[] = "pipe";
 const char paths_help[] =
     "                      (%ProgramData%\\segbroker\\segbroker.conf, if\n"
     "                      there)\n"
-    "  --runtime-dir DIR   hold a lock in DIR (%ProgramData%\\segbroker\\run)\n"
+    "  --runtime-dir DIR   hold a lock in DIR (%ProgramData%\\segbroker\\run, "
+    "or\n"
+    "                      of %LocalAppData% where no service is installed)\n"
     "  --pipe NAME         serve NAME (\\\\.\\pipe\\segbroker)\n";
 
 static const char PIPE[] = "\\\\.\\pipe\\segbroker";
@@ -27,21 +29,26 @@ static int outcome(int written, size_t size)
     return written < 0 || (size_t)written >= size ? PATHS_TOO_LONG : 0;
 }
 
-/* The folder of all users' data, which only administrators make files in. */
-int paths_data(char *path, size_t size)
+/* This program's folder in one of the system's. */
+static int known_folder(const KNOWNFOLDERID *id, char *path, size_t size)
 {
     wchar_t *data = NULL;
     char *text = NULL;
     int r = PATHS_NONE;
 
     /* Not of the environment: a service's may say otherwise. */
-    if (SHGetKnownFolderPath(&FOLDERID_ProgramData, 0, NULL, &data) == S_OK)
+    if (SHGetKnownFolderPath(id, 0, NULL, &data) == S_OK)
         text = wide_to(data);
     CoTaskMemFree(data);
     if (text)
         r = outcome(snprintf(path, size, "%s\\segbroker", text), size);
     free(text);
     return r;
+}
+
+int paths_data(char *path, size_t size)
+{
+    return known_folder(&FOLDERID_ProgramData, path, size);
 }
 
 int paths_socket(const char *folder, char *path, size_t size)
@@ -80,21 +87,30 @@ static void make_folder(const char *path)
     free(wide);
 }
 
+/* Where a lock lies unless somebody says otherwise: with the service's data, or
+ * where no service is installed with the user's own. The former only the
+ * installation makes, since whoever makes a folder owns it. */
+static int lock_folder(char *path, size_t size)
+{
+    char folder[MAX_PATH * 3];
+    int r = paths_data(folder, sizeof(folder));
+
+    if (r == 0 && !is_there(folder)) {
+        r = known_folder(&FOLDERID_LocalAppData, folder, sizeof(folder));
+        if (r == 0)
+            make_folder(folder);
+    }
+    return r == 0 ? outcome(snprintf(path, size, "%s\\run", folder), size) : r;
+}
+
 int paths_lock(const char *folder, const char *pipe, char *path, size_t size)
 {
     char own[MAX_PATH * 3];
     const char *name = strrchr(pipe, '\\');
-    size_t length;
     int r;
 
     if (!folder) {
-        r = paths_data(own, sizeof(own));
-        if (r != 0)
-            return r;
-        make_folder(own);
-        length = strlen(own);
-        r = outcome(snprintf(own + length, sizeof(own) - length, "\\run"),
-                    sizeof(own) - length);
+        r = lock_folder(own, sizeof(own));
         if (r != 0)
             return r;
         folder = own;

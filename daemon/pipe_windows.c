@@ -13,9 +13,11 @@
 enum { BUFFER_SIZE = 64 * 1024, PAIR_BUFFER_SIZE = 1024 * 1024 };
 
 /* FILE_GENERIC_READ and FILE_GENERIC_WRITE without the right to create
- * instances, which shares its bit with appending. */
+ * instances, which shares its bit with appending, and which the broker alone
+ * has. */
 static const wchar_t CLIENT_RIGHTS[] =
-    L"D:(D;;GA;;;NU)(A;;0x12019b;;;AU)(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;%ls)";
+    L"D:(D;;GA;;;NU)(A;;0x12019b;;;AU)(A;;0x12019b;;;SY)(A;;0x12019b;;;BA)"
+    L"(A;;GA;;;%ls)";
 static const wchar_t OWN_RIGHTS[] = L"D:P(A;;GA;;;SY)(A;;GA;;;%ls)";
 static const wchar_t PREFIX[] = L"\\\\.\\pipe\\";
 
@@ -35,10 +37,14 @@ wchar_t *pipe_path(const char *path)
 static wchar_t *write_rights(const wchar_t *format)
 {
     wchar_t *self = host_user_sid();
-    size_t size = wcslen(format) + (self ? wcslen(self) : 0) + 1;
-    wchar_t *text = LocalAlloc(LPTR, size * sizeof(*text));
+    size_t size;
+    wchar_t *text;
 
-    if (self && text)
+    if (!self)
+        return NULL;
+    size = wcslen(format) + wcslen(self) + 1;
+    text = LocalAlloc(LPTR, size * sizeof(*text));
+    if (text)
         _snwprintf(text, size, format, self);
     LocalFree(self);
     return text;

@@ -191,7 +191,7 @@ int segment_adopt(const frame_handle *parts, unsigned count,
 bool segment_is(const struct segment *segment, frame_handle handle,
                 bool writable)
 {
-    frame_handle ours[SEGMENT_PARTS_MAX];
+    frame_handle ours[SEGMENT_PARTS_MAX] = {HANDLE_NONE};
 
     segment_parts(segment, ours);
     return segment_file_same((int)ours[0], (int)handle, writable);

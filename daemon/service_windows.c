@@ -72,10 +72,13 @@ void service_unwatch(void)
     service.is_watched = false;
 }
 
+/* From the control's thread and from the keeper's. */
 static void report(DWORD state, DWORD error)
 {
+    static SRWLOCK lock = SRWLOCK_INIT;
     SERVICE_STATUS *s = &service.status;
 
+    AcquireSRWLockExclusive(&lock);
     s->dwServiceType = SERVICE_WIN32_OWN_PROCESS;
     s->dwCurrentState = state;
     s->dwWin32ExitCode = error ? ERROR_SERVICE_SPECIFIC_ERROR : NO_ERROR;
@@ -92,6 +95,7 @@ static void report(DWORD state, DWORD error)
         state == SERVICE_RUNNING || state == SERVICE_STOPPED ? 0 : PATIENCE_MS;
     if (service.handle)
         SetServiceStatus(service.handle, s);
+    ReleaseSRWLockExclusive(&lock);
 }
 
 static DWORD WINAPI on_control(DWORD control, DWORD type, void *event,

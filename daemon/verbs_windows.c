@@ -36,10 +36,14 @@ static int fail(const char *what)
 }
 
 /* Not every system has it; the service works without. */
+static void warn_of(const char *what, DWORD error)
+{
+    fprintf(stderr, "segbrokerd: %s is not set: %s\n", what, wide_error(error));
+}
+
 static void warn(const char *what)
 {
-    fprintf(stderr, "segbrokerd: %s is not set: %s\n", what,
-            wide_error(GetLastError()));
+    warn_of(what, GetLastError());
 }
 
 /* ---- the manager ---- */
@@ -105,6 +109,7 @@ static void describe(SC_HANDLE service)
     SERVICE_FAILURE_ACTIONSW actions = {
         .dwResetPeriod = 3600, .cActions = 3, .lpsaActions = again};
     SERVICE_DELAYED_AUTO_START_INFO delayed = {TRUE};
+    SERVICE_PRESHUTDOWN_INFO patience = {WAIT_MS};
 
     if (!ChangeServiceConfig2W(service, SERVICE_CONFIG_DESCRIPTION,
                                &description))
@@ -115,6 +120,9 @@ static void describe(SC_HANDLE service)
     if (!ChangeServiceConfig2W(service, SERVICE_CONFIG_DELAYED_AUTO_START_INFO,
                                &delayed))
         warn("the delayed start");
+    if (!ChangeServiceConfig2W(service, SERVICE_CONFIG_PRESHUTDOWN_INFO,
+                               &patience))
+        warn("the time to end");
 }
 
 /* Its own SID, and the privileges it needs: to learn who its clients are. */
@@ -131,32 +139,30 @@ static void restrict_rights(SC_HANDLE service)
         warn("the list of privileges");
 }
 
-static bool set_value(HKEY key, const wchar_t *name, DWORD type,
-                      const void *value, size_t size)
-{
-    return RegSetValueExW(key, name, 0, type, value, (DWORD)size) == 0;
-}
-
 static void add_event_source(const wchar_t *program)
 {
     DWORD types =
         EVENTLOG_ERROR_TYPE | EVENTLOG_WARNING_TYPE | EVENTLOG_INFORMATION_TYPE;
+    DWORD size = (DWORD)((wcslen(program) + 1) * sizeof(*program));
+    LSTATUS error;
     HKEY key;
 
-    if (RegCreateKeyExW(HKEY_LOCAL_MACHINE, EVENT_KEY, 0, NULL, 0, KEY_WRITE,
-                        NULL, &key, NULL) != 0) {
-        warn("the source of events");
-        return;
+    error = RegCreateKeyExW(HKEY_LOCAL_MACHINE, EVENT_KEY, 0, NULL, 0,
+                            KEY_WRITE, NULL, &key, NULL);
+    if (error == 0) {
+        error = RegSetValueExW(key, L"EventMessageFile", 0, REG_EXPAND_SZ,
+                               (const BYTE *)program, size);
+        if (error == 0)
+            error = RegSetValueExW(key, L"TypesSupported", 0, REG_DWORD,
+                                   (const BYTE *)&types, sizeof(types));
+        RegCloseKey(key);
     }
-    if (!set_value(key, L"EventMessageFile", REG_EXPAND_SZ, program,
-                   (wcslen(program) + 1) * sizeof(*program)) ||
-        !set_value(key, L"TypesSupported", REG_DWORD, &types, sizeof(types)))
-        warn("the source of events");
-    RegCloseKey(key);
+    if (error != 0)
+        warn_of("the source of events", (DWORD)error);
 }
 
-/* The service's account as SDDL names it: any service, where it is not known
- * yet. For LocalFree. */
+/* The SID of the service's account as text, for LocalFree. NULL where the
+ * system makes no such accounts, as Wine does not. */
 static wchar_t *account_sid(void)
 {
     char sid[SECURITY_MAX_SID_SIZE];
@@ -168,51 +174,114 @@ static wchar_t *account_sid(void)
                            &use) &&
         ConvertSidToStringSidW(sid, &text))
         return text;
-    text = LocalAlloc(LPTR, 3 * sizeof(*text));
-    if (text)
-        wcscpy(text, L"SU");
-    return text;
+    return NULL;
 }
 
-/* Makes the folder, and gives administrators all rights to it, the service
- * those in `rights`, and nobody else any. */
-static bool make_folder(const char *path, const wchar_t *rights)
+/* To take a folder from whoever made it before there was a service. */
+static void take_privileges(void)
+{
+    static const wchar_t *const names[] = {L"SeTakeOwnershipPrivilege",
+                                           L"SeRestorePrivilege"};
+    TOKEN_PRIVILEGES wanted = {.PrivilegeCount = 1};
+    HANDLE token;
+
+    if (!OpenProcessToken(GetCurrentProcess(), TOKEN_ADJUST_PRIVILEGES, &token))
+        return;
+    wanted.Privileges[0].Attributes = SE_PRIVILEGE_ENABLED;
+    for (int i = 0; i < 2; i++)
+        if (LookupPrivilegeValueW(NULL, names[i], &wanted.Privileges[0].Luid))
+            AdjustTokenPrivileges(token, FALSE, &wanted, 0, NULL, NULL);
+    CloseHandle(token);
+}
+
+/* Makes the folder the administrators', whoever made it: they and the system
+ * have all rights to it, the service those in `rights`, and nobody else any.
+ * 0 or an error of Windows'. */
+static DWORD secure(wchar_t *folder, PSECURITY_DESCRIPTOR descriptor)
+{
+    BOOL given, defaulted;
+    PSID owner;
+    ACL *list;
+
+    if (!CreateDirectoryW(folder, NULL) &&
+        GetLastError() != ERROR_ALREADY_EXISTS)
+        return GetLastError();
+    if (!GetSecurityDescriptorOwner(descriptor, &owner, &defaulted) ||
+        !GetSecurityDescriptorDacl(descriptor, &given, &list, &defaulted))
+        return GetLastError();
+    /* First the owner, who could otherwise take the list back. */
+    if (SetNamedSecurityInfoW(folder, SE_FILE_OBJECT,
+                              OWNER_SECURITY_INFORMATION, owner, NULL, NULL,
+                              NULL) != 0)
+        return ERROR_INVALID_OWNER;
+    return SetNamedSecurityInfoW(folder, SE_FILE_OBJECT,
+                                 DACL_SECURITY_INFORMATION |
+                                     PROTECTED_DACL_SECURITY_INFORMATION,
+                                 NULL, NULL, list, NULL);
+}
+
+static int make_folder(const char *path, const wchar_t *rights)
 {
     wchar_t *wide = wide_from(path), *account = account_sid();
-    SECURITY_ATTRIBUTES attributes = {.nLength = sizeof(attributes)};
-    wchar_t text[512];
-    bool made = false;
+    PSECURITY_DESCRIPTOR descriptor = NULL;
+    wchar_t text[512], service[256] = L"";
+    DWORD error = ERROR_NOT_ENOUGH_MEMORY;
 
-    if (wide && account) {
-        _snwprintf(text, 512,
-                   L"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;%ls;;;%ls)",
-                   rights, account);
-        made = ConvertStringSecurityDescriptorToSecurityDescriptorW(
-                   text, SDDL_REVISION_1, &attributes.lpSecurityDescriptor,
-                   NULL) &&
-               (CreateDirectoryW(wide, &attributes) ||
-                (GetLastError() == ERROR_ALREADY_EXISTS &&
-                 SetFileSecurityW(wide, DACL_SECURITY_INFORMATION,
-                                  attributes.lpSecurityDescriptor)));
-    }
-    LocalFree(attributes.lpSecurityDescriptor);
+    if (account)
+        _snwprintf(service, 256, L"(A;OICI;%ls;;;%ls)", rights, account);
+    _snwprintf(text, 512, L"O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)%ls",
+               service);
+    if (wide && ConvertStringSecurityDescriptorToSecurityDescriptorW(
+                    text, SDDL_REVISION_1, &descriptor, NULL))
+        error = secure(wide, descriptor);
+    LocalFree(descriptor);
     LocalFree(account);
     free(wide);
-    return made;
+    if (error == 0)
+        return 0;
+    fprintf(stderr, "segbrokerd: %s cannot be made the administrators': %s\n",
+            path, wide_error(error));
+    return VERB_FAILED;
 }
 
-static void make_folders(void)
+static int make_folders(void)
 {
     char data[1024], part[1024 + 8];
+    int r;
 
-    if (paths_data(data, sizeof(data)) != 0 || !make_folder(data, L"FRFX"))
-        warn("the folder of the configuration");
+    if (paths_data(data, sizeof(data)) != 0) {
+        fputs("segbrokerd: there is no folder of all users' data\n", stderr);
+        return VERB_FAILED;
+    }
+    take_privileges();
+    r = make_folder(data, L"FRFX");
     snprintf(part, sizeof(part), "%s\\conf.d", data);
-    if (!make_folder(part, L"FRFX"))
-        warn("the folder of drop-ins");
+    if (r == 0)
+        r = make_folder(part, L"FRFX");
     snprintf(part, sizeof(part), "%s\\run", data);
-    if (!make_folder(part, L"FA"))
-        warn("the folder of the lock");
+    if (r == 0)
+        r = make_folder(part, L"FA");
+    return r;
+}
+
+/* What only the service needed; the configuration stays. */
+static void remove_run_folder(void)
+{
+    char data[1024], part[1024 + 8];
+    wchar_t *wide;
+
+    if (paths_data(data, sizeof(data)) != 0)
+        return;
+    snprintf(part, sizeof(part), "%s\\run\\segbroker.lock", data);
+    wide = wide_from(part);
+    if (wide)
+        DeleteFileW(wide);
+    free(wide);
+    snprintf(part, sizeof(part), "%s\\run", data);
+    wide = wide_from(part);
+    if (wide)
+        RemoveDirectoryW(wide);
+    free(wide);
 }
 
 /* The service, made or, where the installer has made it, opened. */
@@ -226,8 +295,14 @@ static SC_HANDLE make_service(SC_HANDLE manager, const wchar_t *program)
         manager, SERVICE_NAME, L"segbroker shared-memory broker",
         SERVICE_ALL_ACCESS, SERVICE_WIN32_OWN_PROCESS, SERVICE_AUTO_START,
         SERVICE_ERROR_NORMAL, command, NULL, NULL, NULL, ACCOUNT, NULL);
-    if (!service && GetLastError() == ERROR_SERVICE_EXISTS)
-        service = OpenServiceW(manager, SERVICE_NAME, SERVICE_ALL_ACCESS);
+    if (service || GetLastError() != ERROR_SERVICE_EXISTS)
+        return service;
+    service = OpenServiceW(manager, SERVICE_NAME, SERVICE_ALL_ACCESS);
+    if (service &&
+        !ChangeServiceConfigW(service, SERVICE_NO_CHANGE, SERVICE_AUTO_START,
+                              SERVICE_NO_CHANGE, command, NULL, NULL, NULL,
+                              NULL, NULL, NULL))
+        warn("the service's program");
     return service;
 }
 
@@ -250,7 +325,8 @@ static int install(void)
     restrict_rights(service);
     CloseServiceHandle(service);
     add_event_source(program);
-    make_folders();
+    if (make_folders() != 0)
+        return VERB_FAILED;
     puts("the service segbroker is installed; segbrokerd start starts it");
     return 0;
 }
@@ -326,18 +402,20 @@ static int status(void)
     return state == SERVICE_RUNNING ? 0 : VERB_STOPPED;
 }
 
+/* The installer may have taken the service away already. */
 static int uninstall(void)
 {
     struct opened opened;
     int r = open_service(DELETE, &opened);
 
-    if (r != 0)
-        return r;
-    stop();
-    if (!DeleteService(opened.service))
-        r = fail("uninstall");
-    close_both(&opened);
+    if (r == 0) {
+        stop();
+        if (!DeleteService(opened.service))
+            r = fail("uninstall");
+        close_both(&opened);
+    }
     RegDeleteKeyW(HKEY_LOCAL_MACHINE, EVENT_KEY);
+    remove_run_folder();
     if (r == 0)
         puts("the service segbroker is gone; its configuration stays");
     return r;

@@ -463,8 +463,6 @@ static const char *read_ticket(struct reader *r)
 
 static void read_body(struct reader *r, struct message_request *request)
 {
-    for (int i = 0; i < MESSAGE_HANDLES_MAX; i++)
-        request->handles[i].form = MESSAGE_HANDLE_NONE;
     switch (request->op) {
     case PROTOCOL_HELLO:
         request->hello.version = read_integer(r, FIELD_VERSION, &ANY_INTEGER);
@@ -549,6 +547,8 @@ static int decode_tree(const cJSON *tree, struct message_request *request,
         return malformed(problem, "id is not an integer from 0 to 2^53-1");
     problem->has_id = true;
     request->id = problem->id;
+    for (int i = 0; i < MESSAGE_HANDLES_MAX; i++)
+        request->handles[i].form = MESSAGE_HANDLE_NONE;
     op = r.fields[FIELD_OP];
     if (!cJSON_IsString(op))
         return malformed(problem, "op is not a string");

@@ -67,8 +67,22 @@ Check "a segment is made and read" {
     $read -match "verified"
 }
 Check "more memory than there is, is refused" {
-    $said = & $segctl create verify-large 1T 2>&1 | Out-String
-    $said -match "no-memory|quota-exceeded"
+    $dropin = Join-Path $env:ProgramData "segbroker\conf.d\verify.conf"
+    $program = Join-Path $env:ProgramFiles "segbroker\segbrokerd.exe"
+    Set-Content $dropin @"
+[total]
+bytes = unlimited
+segment_bytes = unlimited
+[default]
+bytes = unlimited
+segment_bytes = unlimited
+"@
+    & $program reload
+    Start-Sleep 2
+    $said = & $segctl create verify-large 64T 2>&1 | Out-String
+    Remove-Item $dropin
+    & $program reload
+    $said -match "no-memory"
 }
 Check "a copy-on-write protection makes a copy" {
     Add-Type -Namespace Verify -Name Memory -MemberDefinition @'
@@ -99,10 +113,18 @@ if ($OtherUser) {
             -RedirectStandardOutput $out
         (Get-Content $out) -match $OtherUser
     }
+    Check "a segment of another user is his" {
+        Start-Process $segctl -ArgumentList "create verify-his 4096 --persist" `
+            -Wait -Credential (Get-Credential $OtherUser)
+        $found = & $segctl list --json | ConvertFrom-Json |
+            Where-Object { $_.name -eq "verify-his" }
+        & $segctl remove --id $found.segment | Out-Null
+        ($found.owner -match $OtherUser) -and ($found.may -eq "none")
+    }
 }
 Check "the configuration is the administrators'" {
     $acl = Get-Acl (Join-Path $env:ProgramData "segbroker")
-    -not ($acl.Access | Where-Object {
+    $acl.Owner -match "Administrators|SYSTEM" -and -not ($acl.Access | Where-Object {
             $_.IdentityReference -like "*\Users" -and
             $_.FileSystemRights -match "Write|Modify|FullControl" })
 }

@@ -56,6 +56,7 @@ refused() {
     shift
     ! "$@" >"$folder/said" 2>&1 && grep -q -- "$text" "$folder/said"
 }
+fails() { ! "$@"; }
 create() { segctl create "$1" 4096 --persist; }
 
 first=$(ls "$build"/segbroker-*-x64.msi)
@@ -65,12 +66,17 @@ packaging/windows/build-msi 9.9.9 "$build" "$second" >/dev/null 2>&1
 check installs install "$first"
 check 'starts the service' soon shows running service status
 check 'serves a client' soon segctl ping
+check stops service stop
+check 'says that it has stopped' refused stopped service status
+check starts service start
+check 'serves again' soon segctl ping
 check 'makes a segment' create one
 check 'lists it' shows one segctl list
-check 'has a source of events' shows EventMessageFile run reg query \
-    'HKLM\SYSTEM\CurrentControlSet\Services\EventLog\Application\segbroker'
+events='HKLM\SYSTEM\CurrentControlSet\Services\EventLog\Application\segbroker'
+environment='HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Environment'
+check 'has a source of events' shows EventMessageFile run reg query "$events"
 check 'finds segctl by PATH' shows segbroker run reg query \
-    'HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Environment' /v PATH
+    "$environment" /v PATH
 
 printf '[default]\nsegments = 1\n' >>"$data/segbroker.conf"
 check 'reloads' service reload
@@ -87,6 +93,10 @@ check 'leaves no program' absent "$programs/segbrokerd.exe"
 check 'leaves no service' refused segbroker \
     run "$build/segbrokerd.exe" status
 check 'leaves the configuration' [ -e "$data/segbroker.conf" ]
+check 'leaves no source of events' fails run reg query "$events"
+check 'leaves no folder of locks' absent "$data/run"
+check 'leaves nothing in PATH' fails shows segbroker run reg query "$environment" \
+    /v PATH
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
