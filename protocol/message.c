@@ -37,6 +37,7 @@ enum field {
     FIELD_EXPIRES,
     FIELD_TICKET,
     FIELD_FREEZABLE,
+    FIELD_DOORBELL,
     FIELD_MODE,
     FIELDS
 };
@@ -65,6 +66,7 @@ static const char *const FIELD_NAMES[FIELDS] = {[FIELD_ID] = "id",
                                                 [FIELD_EXPIRES] = "expires_ms",
                                                 [FIELD_TICKET] = "ticket",
                                                 [FIELD_FREEZABLE] = "freezable",
+                                                [FIELD_DOORBELL] = "doorbell",
                                                 [FIELD_MODE] = "mode"};
 
 /* One request's fields, and the first problem with them. */
@@ -412,6 +414,7 @@ static void read_create(struct reader *r, struct message_request *request)
     create->commit = read_bool(r, FIELD_COMMIT, true);
     create->persist = read_bool(r, FIELD_PERSIST, false);
     create->freezable = read_bool(r, FIELD_FREEZABLE, false);
+    create->doorbell = read_bool(r, FIELD_DOORBELL, false);
     read_share(r, &create->share);
     if (create->persist && !create->name)
         refuse(r, PROTOCOL_INVALID_ARGUMENT,

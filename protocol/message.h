@@ -67,6 +67,7 @@ struct message_create {
     bool commit;
     bool persist;
     bool freezable;
+    bool doorbell;
     struct message_share share;
 };
 
@@ -186,6 +187,8 @@ struct message_grant {
     bool created;
     bool of_file;
     struct message_handle memory; /* none in the answer to a reclaim */
+    /* The doorbell's, the first ones; none where it has none. */
+    struct message_handle bell[PROTOCOL_BELL_HANDLES];
 };
 
 /* A ticket that was made. */
@@ -206,6 +209,7 @@ struct message_segment {
     bool may_write;
     bool commit;
     bool persist;
+    bool doorbell;
     uint64_t grants;
     uint64_t created_at; /* seconds since 1970 UTC */
     uint64_t tickets;    /* that can be redeemed still */
@@ -329,6 +333,8 @@ const char *message_access_name(enum protocol_access access);
 const char *message_state_name(enum protocol_state state);
 const char *message_frozen_name(enum protocol_frozen frozen);
 const char *message_level_name(enum protocol_log_level level);
+/* Of a doorbell's handle, by its place in message_grant.bell. */
+const char *message_bell_name(unsigned place);
 
 /* 0 and what the name stands for, or -1. */
 int message_op_parse(const char *name, enum protocol_op *op);

@@ -54,6 +54,9 @@ static const char *const FROZENS[PROTOCOL_FROZENS] = {
     [PROTOCOL_FROZEN_FUTURE] = "future",
     [PROTOCOL_FROZEN_YES] = "yes"};
 
+static const char *const BELL_HANDLES[PROTOCOL_BELL_HANDLES] = {
+    "doorbell", "doorbell_wake", "doorbell_watch"};
+
 static const char *const LEVELS[PROTOCOL_LOG_LEVELS] = {
     [PROTOCOL_LOG_ERROR] = "error",
     [PROTOCOL_LOG_WARNING] = "warning",
@@ -88,6 +91,11 @@ const char *message_frozen_name(enum protocol_frozen frozen)
 const char *message_level_name(enum protocol_log_level level)
 {
     return LEVELS[level];
+}
+
+const char *message_bell_name(unsigned place)
+{
+    return BELL_HANDLES[place];
 }
 
 /* The number of a word in a table, or -1. Tables may have gaps. */

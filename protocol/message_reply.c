@@ -96,6 +96,22 @@ static bool is_of_file(const cJSON *object)
            strcmp(source, "file") == 0;
 }
 
+/* Those of the doorbell, in their order up to the first that is not there. */
+static int read_bell(const cJSON *handles, struct message_grant *grant)
+{
+    struct message_handle *bell = grant->bell;
+
+    for (unsigned i = 0; i < PROTOCOL_BELL_HANDLES; i++)
+        bell[i] = (struct message_handle){.form = MESSAGE_HANDLE_NONE};
+    for (unsigned i = 0; handles && i < PROTOCOL_BELL_HANDLES; i++) {
+        if (!json_member(handles, message_bell_name(i)))
+            return 0;
+        if (json_get_handle(handles, message_bell_name(i), &bell[i]) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int message_reply_grant(const struct message_reply *reply,
                         struct message_grant *grant)
 {
@@ -111,7 +127,8 @@ int message_reply_grant(const struct message_reply *reply,
         json_get_integer(tree, "size", &grant->size) < 0 ||
         json_get_integer(tree, "mapped_size", &grant->mapped_size) < 0 ||
         json_get_string(tree, "access", &access) < 0 ||
-        (handles && json_get_handle(handles, "memory", &grant->memory) < 0))
+        (handles && json_get_handle(handles, "memory", &grant->memory) < 0) ||
+        read_bell(handles, grant) < 0)
         return MESSAGE_MALFORMED;
     return outcome(message_access_parse(access, &grant->access) < 0);
 }
@@ -156,6 +173,7 @@ static int read_segment(const cJSON *object, struct message_segment *segment)
         read_may(object, segment) < 0 ||
         json_get_bool(object, "commit", &segment->commit) < 0 ||
         json_get_bool(object, "persist", &segment->persist) < 0 ||
+        json_get_bool(object, "doorbell", &segment->doorbell) < 0 ||
         json_get_integer(object, "grants", &segment->grants) < 0 ||
         json_get_integer(object, "created_at", &segment->created_at) < 0)
         return MESSAGE_MALFORMED;

@@ -31,13 +31,29 @@ static void write_share(struct writer *w, const struct message_share *share)
     close_brace(w, '}');
 }
 
+static void open_handles(struct writer *w, const struct message_handle *memory)
+{
+    put_key(w, "handles");
+    open_brace(w, '{');
+    field_handle(w, "memory", memory);
+}
+
 static void write_handles(struct writer *w, const struct message_handle *memory)
 {
     if (memory->form == MESSAGE_HANDLE_NONE)
         return;
-    put_key(w, "handles");
-    open_brace(w, '{');
-    field_handle(w, "memory", memory);
+    open_handles(w, memory);
+    close_brace(w, '}');
+}
+
+static void write_granted(struct writer *w, const struct message_grant *grant)
+{
+    if (grant->memory.form == MESSAGE_HANDLE_NONE)
+        return;
+    open_handles(w, &grant->memory);
+    for (unsigned i = 0; i < PROTOCOL_BELL_HANDLES; i++)
+        if (grant->bell[i].form != MESSAGE_HANDLE_NONE)
+            field_handle(w, message_bell_name(i), &grant->bell[i]);
     close_brace(w, '}');
 }
 
@@ -69,6 +85,8 @@ static void write_create(struct writer *w,
         field_bool(w, "freezable", true);
     if (create->of_file)
         write_file(w, request->handles);
+    if (create->doorbell)
+        field_bool(w, "doorbell", true);
     write_share(w, &create->share);
 }
 
@@ -228,7 +246,7 @@ int message_grant_write(struct buffer *out, uint64_t id,
     field_string(&w, "access", message_access_name(grant->access));
     if (grant->of_file)
         field_string(&w, "source", "file");
-    write_handles(&w, &grant->memory);
+    write_granted(&w, grant);
     return end_line(&w);
 }
 
@@ -270,6 +288,7 @@ static void write_segment(struct writer *w,
     field_string(w, "may", may_word(segment));
     field_bool(w, "commit", segment->commit);
     field_bool(w, "persist", segment->persist);
+    field_bool(w, "doorbell", segment->doorbell);
     field_integer(w, "grants", segment->grants);
     field_integer(w, "created_at", segment->created_at);
     if (segment->of_file)

@@ -29,6 +29,8 @@ enum {
     PROTOCOL_EXPIRES_MAX = 24 * 60 * 60 * 1000,
     /* Tickets that one segment may have. */
     PROTOCOL_TICKETS_MAX = 64,
+    /* Handles that a doorbell has, at most: PROTOCOL.md names them. */
+    PROTOCOL_BELL_HANDLES = 3,
     /* Handles in one message: what SCM_RIGHTS carries on Linux. */
     PROTOCOL_HANDLES_MAX = 253,
     /* Items that a page of a listing has unless the request says otherwise,

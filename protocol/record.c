@@ -12,7 +12,8 @@ static const char *const KINDS[RECORD_KINDS] = {
     [RECORD_END] = "end"};
 
 /* Of the handles. */
-static const char *const NAMES[RECORD_HANDLES_MAX] = {"first", "second"};
+static const char *const NAMES[RECORD_HANDLES_MAX] = {
+    "first", "second", "third", "fourth", "fifth"};
 
 /* ---- writing ---- */
 
@@ -37,6 +38,8 @@ static void write_segment(struct writer *w,
         field_string(w, "frozen", message_frozen_name(segment->frozen));
     if (segment->revoked)
         field_bool(w, "revoked", true);
+    if (segment->doorbell > 0)
+        field_integer(w, "doorbell", segment->doorbell);
 }
 
 int record_write(struct buffer *out, const struct record *record)
@@ -85,6 +88,18 @@ static int read_list(const cJSON *tree, const char *key, const char **list,
     return 0;
 }
 
+/* Absent is none. */
+static int read_doorbell(const cJSON *tree, unsigned *doorbell)
+{
+    const cJSON *item = json_member(tree, "doorbell");
+    uint64_t count = 0;
+
+    if (item && json_integer_of(item, 1, PROTOCOL_BELL_HANDLES, &count) < 0)
+        return -1;
+    *doorbell = (unsigned)count;
+    return 0;
+}
+
 /* Members that are there only where they say something. */
 static int read_optional(const cJSON *tree, struct record_segment *segment)
 {
@@ -100,6 +115,8 @@ static int read_optional(const cJSON *tree, struct record_segment *segment)
         segment->revoked = false;
     if (json_get_bool(tree, "of_file", &segment->of_file) < 0)
         segment->of_file = false;
+    if (read_doorbell(tree, &segment->doorbell) < 0)
+        return -1;
     if (!json_member(tree, "tickets"))
         return 0;
     return read_list(tree, "tickets", segment->tickets, &segment->ticket_count);

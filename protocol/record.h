@@ -38,7 +38,7 @@ enum record_kind {
 };
 
 /* Handles that one record may have. */
-enum { RECORD_HANDLES_MAX = 2 };
+enum { RECORD_HANDLES_MAX = 5 };
 
 /* A segment as it must come back. */
 struct record_segment {
@@ -58,6 +58,7 @@ struct record_segment {
     bool freezable;
     enum protocol_frozen frozen;
     bool revoked;
+    unsigned doorbell; /* how many of its handles, the last, are that's */
 };
 
 struct record {

@@ -160,6 +160,31 @@ START_TEST(grant_comes_back)
 }
 END_TEST
 
+START_TEST(doorbell_comes_back_with_its_grant)
+{
+    struct message_grant g = {
+        .grant = 5,
+        .memory = {MESSAGE_HANDLE_INDEX, 3},
+        .bell = {{MESSAGE_HANDLE_INDEX, 4}, {MESSAGE_HANDLE_VALUE, 255}}};
+    struct message_grant read;
+
+    ck_assert_int_eq(message_grant_write(&out, 2, &g), 0);
+    read_back("{'id':2,'ok':true,'grant':5,'segment':0,'created':false,"
+              "'size':0,'mapped_size':0,'access':'ro','handles':{'memory':3,"
+              "'doorbell':4,'doorbell_wake':'0xff'}}");
+    ck_assert_int_eq(message_reply_grant(&reply, &read), 0);
+    ck_assert_int_eq(read.bell[0].form, MESSAGE_HANDLE_INDEX);
+    ck_assert_uint_eq(read.bell[0].number, 4);
+    ck_assert_int_eq(read.bell[1].form, MESSAGE_HANDLE_VALUE);
+    ck_assert_uint_eq(read.bell[1].number, 255);
+    ck_assert_int_eq(read.bell[2].form, MESSAGE_HANDLE_NONE);
+    decode_reply("{'id':2,'ok':true,'grant':5,'segment':0,'created':false,"
+                 "'size':0,'mapped_size':0,'access':'ro','handles':{'memory':3,"
+                 "'doorbell':true}}");
+    ck_assert_int_eq(message_reply_grant(&reply, &read), MESSAGE_MALFORMED);
+}
+END_TEST
+
 static const struct message_segment segments[] = {
     {.segment = 1,
      .name = "global/\"a\"",
@@ -171,6 +196,7 @@ static const struct message_segment segments[] = {
      .may_write = true,
      .commit = true,
      .persist = true,
+     .doorbell = true,
      .grants = 3,
      .created_at = 1700000000},
     {.segment = 2,
@@ -184,11 +210,11 @@ static const struct message_segment segments[] = {
 #define RECORD_0                                                               \
     "{'segment':1,'name':'global/\\\"a\\\"','owner':'user:alice','size':1,"    \
     "'mapped_size':4096,'state':'named','may':'rw','commit':true,"             \
-    "'persist':true,'grants':3,'created_at':1700000000}"
+    "'persist':true,'doorbell':true,'grants':3,'created_at':1700000000}"
 #define RECORD_1                                                               \
     "{'segment':2,'name':null,'owner':'user:1001','size':0,'mapped_size':0,"   \
-    "'state':'unnamed','may':'ro','commit':false,'persist':false,'grants':0,"  \
-    "'created_at':0}"
+    "'state':'unnamed','may':'ro','commit':false,'persist':false,"             \
+    "'doorbell':false,'grants':0,'created_at':0}"
 
 static void expect_same(const struct message_segment *a,
                         const struct message_segment *b)
@@ -203,6 +229,7 @@ static void expect_same(const struct message_segment *a,
     ck_assert_int_eq(a->may_write, b->may_write);
     ck_assert_int_eq(a->commit, b->commit);
     ck_assert_int_eq(a->persist, b->persist);
+    ck_assert_int_eq(a->doorbell, b->doorbell);
     ck_assert_uint_eq(a->grants, b->grants);
     ck_assert_uint_eq(a->created_at, b->created_at);
 }
@@ -663,6 +690,7 @@ static void add_reply_tests(Suite *suite)
     tcase_add_test(tests, welcome_comes_back);
     tcase_add_test(tests, welcome_without_features_comes_back);
     tcase_add_test(tests, grant_comes_back);
+    tcase_add_test(tests, doorbell_comes_back_with_its_grant);
     tcase_add_loop_test(tests, stat_comes_back, 0, COUNT(segments));
     tcase_add_test(tests, stats_come_back);
     tcase_add_test(tests, previous_level_is_written);

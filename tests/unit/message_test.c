@@ -65,6 +65,9 @@ static const struct {
      "{'id':2,'op':'create','size':7,'access':'rw','if_exists':'open',"
      "'commit':true,'persist':false,'source':'file',"
      "'handles':{'file':1,'file_read':'0x1a4'}}"},
+    {"{'id':2,'op':'create','size':1,'doorbell':true}",
+     "{'id':2,'op':'create','size':1,'access':'rw','if_exists':'open',"
+     "'commit':true,'persist':false,'doorbell':true}"},
     {"{'id':6,'op':'revoke','name':'a'}", "{'id':6,'op':'revoke','name':'a'}"},
     {"{'id':10,'op':'ping'}", "{'id':10,'op':'ping'}"},
     {"{'id':11,'op':'stats'}", "{'id':11,'op':'stats'}"},

@@ -57,6 +57,7 @@ static struct record full_record(void)
     record.segment.freezable = true;
     record.segment.frozen = PROTOCOL_FROZEN_FUTURE;
     record.segment.revoked = true;
+    record.segment.doorbell = 1;
     return record;
 }
 
@@ -81,6 +82,7 @@ START_TEST(segment_comes_through_whole)
     ck_assert_uint_eq(s->ticket_count, 2);
     ck_assert_str_eq(s->tickets[1], "1 2 rw 33");
     ck_assert(s->freezable && s->revoked);
+    ck_assert_uint_eq(s->doorbell, 1);
     ck_assert_int_eq(s->frozen, PROTOCOL_FROZEN_FUTURE);
     record_deinit(&again);
 }
@@ -175,11 +177,15 @@ START_TEST(what_is_no_record_is_refused)
         "{\"record\":5,\"handles\":0}",
         "{\"record\":\"nonsense\",\"handles\":0}",
         "{\"record\":\"ping\"}",
-        "{\"record\":\"ping\",\"handles\":3}",
+        "{\"record\":\"ping\",\"handles\":6}",
         "{\"record\":\"forget\",\"handles\":0}",
         "{\"record\":\"listen\",\"handles\":1}",
         "{\"record\":\"ready\",\"handles\":0,\"next\":1}",
         "{\"record\":\"keep\",\"handles\":1,\"segment\":1}",
+        "{\"record\":\"keep\",\"handles\":2,\"segment\":1,\"found\":false,"
+        "\"owner\":\"1\",\"size\":1,\"mapped_size\":4096,\"created_at\":1,"
+        "\"commit\":true,\"persist\":false,\"read\":[],\"write\":[],"
+        "\"doorbell\":4}",
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -206,7 +212,8 @@ START_TEST(segment_without_a_member_is_refused)
         if (at[-1] != '"' || memcmp(at - 6, "\"name", 5) == 0 ||
             memcmp(at - 9, "\"tickets", 8) == 0 ||
             memcmp(at - 8, "\"frozen", 7) == 0 ||
-            memcmp(at - 9, "\"revoked", 8) == 0)
+            memcmp(at - 9, "\"revoked", 8) == 0 ||
+            memcmp(at - 10, "\"doorbell", 9) == 0)
             continue;
         at[-2]++;
         ck_assert_msg(record_decode(text, size, &again) == MESSAGE_MALFORMED,
