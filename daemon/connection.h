@@ -16,7 +16,7 @@
 struct connection;
 
 /* Handles that are taken with one message. */
-enum { CONNECTION_RECEIVE_MAX = 2 };
+enum { CONNECTION_RECEIVE_MAX = 5 };
 
 /* Outcomes, all negative. */
 enum {
@@ -101,6 +101,9 @@ int connection_claim(struct connection *connection, struct frame_reader *reader,
  * will go along. 0, or negative when the other side cannot have it. */
 int connection_attach(struct connection *connection, frame_handle handle,
                       unsigned index, struct message_handle *named);
+
+/* Takes the handle that was named last back: no line will tell of it. */
+void connection_detach(struct connection *connection);
 
 /*
  * Sends once, without waiting; the handles ride on the first byte and stay

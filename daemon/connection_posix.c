@@ -139,6 +139,12 @@ int connection_attach(struct connection *connection, frame_handle handle,
     return 0;
 }
 
+void connection_detach(struct connection *connection)
+{
+    /* Nothing has gone anywhere yet. */
+    (void)connection;
+}
+
 int connection_send(struct connection *connection, const char *bytes,
                     size_t size, const frame_handle *handles, unsigned count,
                     size_t *sent)

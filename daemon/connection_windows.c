@@ -21,7 +21,11 @@
 #include <string.h>
 #include <utlist.h>
 
-enum { INPUT_SIZE = 4096, NOTES_MAX = 2, DEBTS_MAX = 256 };
+enum {
+    INPUT_SIZE = 4096,
+    NOTES_MAX = CONNECTION_RECEIVE_MAX, /* handles of one record */
+    DEBTS_MAX = 256
+};
 
 /* A handle in a client that it was not told of yet. */
 struct debt {
@@ -176,14 +180,21 @@ static void forget_notes(struct connection *c)
                sizeof(c->notes->put[c->is_starter]));
 }
 
+static bool is_claimed(const struct connection *c, HANDLE handle)
+{
+    for (int i = 0; i < NOTES_MAX; i++)
+        if (c->claimed[i] == (uint64_t)(uintptr_t)handle)
+            return true;
+    return false;
+}
+
 /* What the other process put here and never named is nobody's. */
 static void close_noted(const struct connection *c)
 {
     for (int i = 0; i < NOTES_MAX; i++) {
         HANDLE put = c->notes->put[!c->is_starter][i];
-        uint64_t value = (uint64_t)(uintptr_t)put;
 
-        if (put && value != c->claimed[0] && value != c->claimed[1])
+        if (put && !is_claimed(c, put))
             CloseHandle(put);
     }
 }
@@ -688,6 +699,17 @@ int connection_attach(struct connection *connection, frame_handle handle,
     *named = (struct message_handle){MESSAGE_HANDLE_VALUE,
                                      (uint64_t)(uintptr_t)copy};
     return 0;
+}
+
+void connection_detach(struct connection *connection)
+{
+    struct attached *last;
+
+    if (!connection->is_client)
+        return; /* the other side closes what is noted and not named */
+    last = &connection->attached[--connection->attached_count];
+    close_theirs(connection, last->handle);
+    forget_debt(last->debt);
 }
 
 bool connection_ends_with_process(void)

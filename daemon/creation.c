@@ -240,18 +240,22 @@ static int refuse_segment(struct call *call, int r)
                           "the segment cannot be made");
 }
 
-/* Charges everything or nothing. 0, or 1 and the refusal. */
+/* Charges everything or nothing, with `bell` bytes for a doorbell. 0, or 1 and
+ * the refusal. */
 static int charge(struct quota_scope *scope, struct registry_new *new,
-                  struct quota_charge *grant, struct quota_refusal *refusal)
+                  uint64_t bell, struct quota_charge *grant,
+                  struct quota_refusal *refusal)
 {
+    uint64_t bytes = (new->of_file ? 0 : new->mapped_size) + bell;
+
     if (!new->of_file &&
         quota_allows_segment(scope, new->mapped_size, refusal) != 0)
         return 1;
     if (quota_charge(scope, CONFIG_SEGMENTS, 1, &new->segments_charge,
                      refusal) != 0)
         return 1;
-    if (!new->of_file && quota_charge(scope, CONFIG_BYTES, new->mapped_size,
-                                      &new->bytes_charge, refusal) != 0)
+    if (bytes > 0 && quota_charge(scope, CONFIG_BYTES, bytes,
+                                  &new->bytes_charge, refusal) != 0)
         goto undo_segments;
     if (quota_charge(scope, CONFIG_GRANTS, 1, grant, refusal) != 0)
         goto undo_bytes;
@@ -280,13 +284,20 @@ static int enter(struct call *call, struct creation *job)
 {
     struct registry_new *new = &job->new;
 
+    int r = 0;
+
     new->name = call->request->create.name;
-    if (registry_add(&call->broker->registry, new, &job->entry) < 0) {
-        segment_free(new->memory);
-        return SEGMENT_E_SYSTEM;
+    if (call->request->create.doorbell)
+        r = bell_new(&new->bell);
+    if (r == 0 && registry_add(&call->broker->registry, new, &job->entry) < 0)
+        r = SEGMENT_E_SYSTEM;
+    if (r == 0) {
+        new->segments_charge = new->bytes_charge = (struct quota_charge){0};
+        return 0;
     }
-    new->segments_charge = new->bytes_charge = (struct quota_charge){0};
-    return 0;
+    new->bell = bell_free(new->bell);
+    segment_free(new->memory);
+    return r;
 }
 
 static int make_memory(struct call *call, struct creation *job)
@@ -410,6 +421,7 @@ static int begin(struct call *call, struct creation *job)
 {
     const struct message_create *create = &call->request->create;
     struct caller *caller = call->peer->caller;
+    uint64_t bell = create->doorbell ? bell_bytes() : 0;
     struct quota_refusal refusal;
     int r;
 
@@ -432,7 +444,7 @@ static int begin(struct call *call, struct creation *job)
         job->outcome = r;
         return refuse_step(call, job);
     }
-    if (charge(caller->scope, &job->new, &job->grant_charge, &refusal))
+    if (charge(caller->scope, &job->new, bell, &job->grant_charge, &refusal))
         return request_refuse_quota(call, &refusal);
     return 1;
 }

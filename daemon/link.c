@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert((int)RECORD_HANDLES_MAX <= (int)CONNECTION_RECEIVE_MAX,
+               "a record's handles come with one message");
+
 static void forget_names(struct link *link)
 {
     for (unsigned i = 0; i < RECORD_HANDLES_MAX; i++)

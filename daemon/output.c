@@ -48,9 +48,10 @@ bool output_batch_is_empty(const struct output_batch *batch)
 
 bool output_batch_is_full(const struct output_batch *batch)
 {
-    return batch->lines.size >= OUTPUT_BATCH_BYTES ||
-           batch->count >= batch->pool->connection ||
-           (batch->count > 0 &&
+    if (batch->lines.size >= OUTPUT_BATCH_BYTES)
+        return true;
+    return batch->count > 0 &&
+           (batch->count + OUTPUT_REPLY_HANDLES > batch->pool->connection ||
             batch->count >= output_pool_left(batch->pool) / 2);
 }
 
@@ -64,6 +65,15 @@ int output_batch_attach(struct output_batch *batch,
         return r;
     batch->handles[batch->count++] = lent_ref(handle);
     return 0;
+}
+
+void output_batch_detach(struct output_batch *batch,
+                         struct connection *connection, unsigned count)
+{
+    while (batch->count > count) {
+        connection_detach(connection);
+        lent_unref(batch->handles[--batch->count]);
+    }
 }
 
 void output_batch_clear(struct output_batch *batch)

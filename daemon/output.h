@@ -29,6 +29,9 @@ enum {
     OUTPUT_E_NOMEM = -2
 };
 
+/* Handles that one reply may have: of memory and a doorbell. */
+enum { OUTPUT_REPLY_HANDLES = 1 + PROTOCOL_BELL_HANDLES };
+
 /* Bytes of replies that are worth a message of their own. */
 enum { OUTPUT_BATCH_BYTES = 32 * 1024 };
 
@@ -71,6 +74,10 @@ void output_batch_clear(struct output_batch *batch);
 int output_batch_attach(struct output_batch *batch,
                         struct connection *connection, struct lent *handle,
                         struct message_handle *named);
+/* Gives those back that were borrowed for a reply that will not be: from the
+ * `count`th on. */
+void output_batch_detach(struct output_batch *batch,
+                         struct connection *connection, unsigned count);
 
 /* Where output goes to. */
 struct output_target {

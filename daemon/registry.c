@@ -77,6 +77,7 @@ static void entry_free(struct registry *registry, struct entry *entry)
     if (entry->is_kept && registry->keeper.forget)
         registry->keeper.forget(registry->keeper.data, entry);
     segment_free(entry->memory);
+    bell_free(entry->bell);
     quota_undo(&entry->segments_charge);
     quota_undo(&entry->bytes_charge);
     callers_unref(registry->callers, entry->owner);
@@ -125,6 +126,7 @@ int registry_add(struct registry *registry, const struct registry_new *new,
         return REGISTRY_E_NOMEM;
     *e = (struct entry){.id = new->id ? new->id : registry->next_segment,
                         .memory = new->memory,
+                        .bell = new->bell,
                         .size = new->size,
                         .mapped_size = new->mapped_size,
                         .created_at = new->created_at,
@@ -302,6 +304,13 @@ struct grant *registry_find_grant(const struct registry *registry,
     return grant && grant->holder == holder ? grant : NULL;
 }
 
+static void forget_handles(struct entry *entry)
+{
+    segment_forget_handles(entry->memory);
+    if (entry->bell)
+        bell_forget_handles(entry->bell);
+}
+
 void registry_release(struct registry *registry, struct grant *grant)
 {
     struct entry *entry = grant->entry;
@@ -314,7 +323,7 @@ void registry_release(struct registry *registry, struct grant *grant)
     if (--entry->grants > 0)
         return;
     /* One that persists shall cost no more descriptors than it must. */
-    segment_forget_handles(entry->memory);
+    forget_handles(entry);
     let_go(registry, entry);
 }
 
@@ -343,17 +352,30 @@ int registry_entry_revoke(struct registry *registry, struct entry *entry)
 
 /* ---- the end of entries ---- */
 
+/* Also of a page alone: it is charged to its owner like the memory. */
+static bool is_bell_free(struct entry *entry)
+{
+    enum segment_use use;
+
+    if (!entry->bell)
+        return true;
+    use = bell_use(entry->bell, entry->is_kept);
+    if (use == SEGMENT_FREE)
+        bell_empty(entry->bell);
+    return use != SEGMENT_IN_USE;
+}
+
 static bool is_free(struct entry *entry)
 {
     enum segment_use use;
 
     if (entry->workers > 0)
         return false;
-    segment_forget_handles(entry->memory);
+    forget_handles(entry);
     use = segment_use(entry->memory, entry->is_kept);
     if (use == SEGMENT_FREE)
         segment_empty(entry->memory);
-    return use != SEGMENT_IN_USE;
+    return use != SEGMENT_IN_USE && is_bell_free(entry);
 }
 
 bool registry_end_turn(struct registry *registry)

@@ -15,6 +15,7 @@
 #define SEGBROKER_REGISTRY_H
 
 #include "access.h"
+#include "bell.h"
 #include "caller.h"
 #include "protocol.h"
 #include "segment.h"
@@ -32,6 +33,7 @@ struct entry {
     uint64_t id; /* never reused */
     enum entry_stage stage;
     struct segment *memory;
+    struct bell *bell; /* NULL: it has none */
     uint64_t size;
     uint64_t mapped_size;
     uint64_t created_at; /* seconds since 1970 UTC */
@@ -103,13 +105,14 @@ void registry_deinit(struct registry *registry);
 
 /*
  * Adds an entry that is CREATING. It takes a reference to the owner and
- * adopts memory and charges, but only when it answers 0. `name` NULL: unnamed;
- * else no entry may be found by it.
+ * adopts memory, bell and charges, but only when it answers 0. `name` NULL:
+ * unnamed; else no entry may be found by it.
  */
 struct registry_new {
     const char *name;
     bool removed; /* the name was taken away; it is only remembered */
     struct segment *memory;
+    struct bell *bell; /* NULL: it has none */
     uint64_t size;
     uint64_t mapped_size;
     uint64_t id;         /* 0: the next one */

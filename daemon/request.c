@@ -184,10 +184,50 @@ int request_refuse_frozen(struct call *call, const struct entry *entry)
                           (unsigned long long)entry->id);
 }
 
-/* Writes the grant; the handle goes along. Negative as a verb, or 1 when the
- * client cannot have the handle. */
+/* What a grant gives. */
+struct handles {
+    struct lent *memory;
+    struct lent *bell[PROTOCOL_BELL_HANDLES];
+    int bell_count;
+};
+
+static int find_handles(const struct request_handout *handout,
+                        struct handles *handles)
+{
+    struct entry *entry = handout->entry;
+    int r = segment_handle(entry->memory, handout->access == PROTOCOL_RW,
+                           &handles->memory);
+
+    handles->bell_count = 0;
+    if (r == 0 && entry->bell) {
+        r = bell_handles(entry->bell, handles->bell);
+        handles->bell_count = r;
+    }
+    return r < 0 ? r : 0;
+}
+
+/* Takes all along, or none. */
+static int attach(struct call *call, const struct handles *handles,
+                  struct message_grant *reply)
+{
+    struct output_batch *batch = &call->broker->peers.batch;
+    struct connection *connection = call->peer->connection;
+    unsigned before = batch->count;
+    int r =
+        output_batch_attach(batch, connection, handles->memory, &reply->memory);
+
+    for (int i = 0; r == 0 && i < handles->bell_count; i++)
+        r = output_batch_attach(batch, connection, handles->bell[i],
+                                &reply->bell[i]);
+    if (r < 0)
+        output_batch_detach(batch, connection, before);
+    return r;
+}
+
+/* Writes the grant; the handles go along. Negative as a verb, or 1 when the
+ * client cannot have them. */
 static int write_grant(struct call *call, const struct request_handout *handout,
-                       struct lent *handle, uint64_t grant)
+                       const struct handles *handles, uint64_t grant)
 {
     const struct entry *entry = handout->entry;
     struct message_grant reply = {.grant = grant,
@@ -198,8 +238,7 @@ static int write_grant(struct call *call, const struct request_handout *handout,
                                   .access = handout->access,
                                   .of_file = entry->of_file};
 
-    if (output_batch_attach(&call->broker->peers.batch, call->peer->connection,
-                            handle, &reply.memory) < 0)
+    if (attach(call, handles, &reply) < 0)
         return 1;
     return message_grant_write(peer_reply(call->peer), call->request->id,
                                &reply);
@@ -224,18 +263,18 @@ int request_hand_out(struct call *call, const struct request_handout *handout)
 {
     struct registry *registry = &call->broker->registry;
     struct entry *entry = handout->entry;
+    struct handles handles;
     struct grant *grant;
-    struct lent *handle;
     int r;
 
-    r = segment_handle(entry->memory, handout->access == PROTOCOL_RW, &handle);
+    r = find_handles(handout, &handles);
     if (r != 0 || registry_grant(registry, entry, &call->peer->holder,
                                  handout->charge, &grant) < 0) {
         quota_undo(handout->charge);
         return refuse_handle(call, r);
     }
     grant->access = handout->access;
-    r = write_grant(call, handout, handle, grant->id);
+    r = write_grant(call, handout, &handles, grant->id);
     if (r <= 0)
         return r;
     registry_release(registry, grant);
@@ -265,6 +304,7 @@ static int welcome(struct call *call)
     if (promises.freezes)
         features[reply.feature_count++] = "freeze";
     features[reply.feature_count++] = "freeze-future";
+    features[reply.feature_count++] = "doorbell";
     /* Who has the broker's rights opens the memory in its own way. */
     if (caller->identity.user != identity_self() && caller->identity.user != 0)
         features[reply.feature_count++] = "enforced-ro";

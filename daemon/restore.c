@@ -1,11 +1,16 @@
 #include "restore.h"
 
+#include "bell.h"
 #include "log.h"
 #include "share.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+_Static_assert((int)SEGMENT_PARTS_MAX + (int)BELL_PARTS_MAX <=
+                   (int)RECORD_HANDLES_MAX,
+               "a record has room for all that an entry has");
 
 /* ---- entry to record ---- */
 
@@ -68,6 +73,12 @@ int restore_write(const struct entry *entry, struct restore_record *made)
         return -1;
     made->record.kind = RECORD_KEEP;
     made->record.handles = segment_parts(entry->memory, made->handles);
+    if (entry->bell)
+        segment->doorbell =
+            bell_parts(entry->bell, made->handles + made->record.handles);
+    else
+        segment->doorbell = 0;
+    made->record.handles += segment->doorbell;
     segment->segment = entry->id;
     segment->name = entry_name(entry);
     segment->found = entry->is_found;
@@ -115,20 +126,53 @@ static int find_owner(struct registry *registry, const struct record *record,
 
 static void charge(const struct caller *owner, struct registry_new *new)
 {
+    uint64_t bell = new->bell ? bell_bytes() : 0;
+    uint64_t bytes = new->mapped_size + bell;
+
     quota_charge_again(owner->scope, CONFIG_SEGMENTS, 1, &new->segments_charge);
-    if (!new->of_file)
-        quota_charge_again(owner->scope, CONFIG_BYTES, new->mapped_size,
+    if (new->of_file)
+        bytes = bell;
+    if (bytes > 0)
+        quota_charge_again(owner->scope, CONFIG_BYTES, bytes,
                            &new->bytes_charge);
 }
 
+/* What an item's handles are to. */
+struct objects {
+    struct segment *memory;
+    struct bell *bell; /* NULL: it has none */
+};
+
+/* Adopts the handles; on failure all are closed. */
+static int adopt(const struct record_segment *segment, struct estate_item *item,
+                 struct objects *objects)
+{
+    unsigned bell = segment->doorbell < item->count ? segment->doorbell : 0;
+    unsigned memory = item->count - bell;
+    struct segment_plan plan = {.mapped_size = segment->mapped_size,
+                                .of_file = segment->of_file};
+    int r = segment_adopt(item->handles, memory, &plan, &objects->memory);
+
+    item->count = 0;
+    if (segment->doorbell == 0)
+        return r;
+    if (bell_adopt(item->handles + memory, bell, &objects->bell) == 0 && r == 0)
+        return 0;
+    if (r == 0)
+        objects->memory = segment_free(objects->memory);
+    objects->bell = bell_free(objects->bell);
+    return -1;
+}
+
 static int add(struct registry *registry, const struct record *record,
-               struct segment *memory, struct caller *owner)
+               const struct objects *objects, struct caller *owner)
 {
     const struct record_segment *segment = &record->segment;
     struct registry_new new = {.id = segment->segment,
                                .name = segment->name,
                                .removed = !segment->found,
-                               .memory = memory,
+                               .memory = objects->memory,
+                               .bell = objects->bell,
                                .size = segment->size,
                                .mapped_size = segment->mapped_size,
                                .created_at = segment->created_at,
@@ -162,34 +206,32 @@ static int add(struct registry *registry, const struct record *record,
 }
 
 static int restore(struct registry *registry, const struct record *record,
-                   struct segment *memory)
+                   const struct objects *objects)
 {
     struct caller *owner;
     int r;
 
     if (find_owner(registry, record, &owner) < 0)
         return -1;
-    r = add(registry, record, memory, owner);
+    r = add(registry, record, objects, owner);
     callers_unref(registry->callers, owner);
     return r;
 }
 
 int restore_entry(struct registry *registry, struct estate_item *item)
 {
-    struct segment *memory = NULL;
+    struct objects objects = {0};
     struct record record;
     int r = record_decode(item->line, item->size - 1, &record);
 
     if (r == 0) {
-        struct segment_plan plan = {.mapped_size = record.segment.mapped_size,
-                                    .of_file = record.segment.of_file};
-
-        r = segment_adopt(item->handles, item->count, &plan, &memory);
-        item->count = 0;
+        r = adopt(&record.segment, item, &objects);
         if (r == 0)
-            r = restore(registry, &record, memory);
-        if (r != 0)
-            segment_free(memory);
+            r = restore(registry, &record, &objects);
+        if (r != 0) {
+            segment_free(objects.memory);
+            bell_free(objects.bell);
+        }
         record_deinit(&record);
     }
     if (r != 0)

@@ -9,6 +9,7 @@
 #include "segment.h"
 
 #include "handle.h"
+#include "rights_windows.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -87,36 +88,15 @@ uint64_t segment_mapped_size(uint64_t size)
     return rounded < size || rounded > INT64_MAX ? 0 : rounded;
 }
 
-/* Nobody has any right but by his handle, the owner neither, who could
- * otherwise give himself some. */
-static bool write_rights(ACL *acl, DWORD size)
-{
-    char owner[SECURITY_MAX_SID_SIZE];
-    DWORD owner_size = sizeof(owner);
-
-    return InitializeAcl(acl, size, ACL_REVISION) &&
-           CreateWellKnownSid(WinCreatorOwnerRightsSid, NULL, owner,
-                              &owner_size) &&
-           AddAccessAllowedAce(acl, ACL_REVISION, 0, owner);
-}
-
 static HANDLE make_section(HANDLE file, DWORD protection, uint64_t size)
 {
-    SECURITY_DESCRIPTOR descriptor;
-    SECURITY_ATTRIBUTES attributes = {.nLength = sizeof(attributes),
-                                      .lpSecurityDescriptor = &descriptor};
-    union {
-        ACL acl;
-        char room[sizeof(ACL) + sizeof(ACCESS_ALLOWED_ACE) +
-                  SECURITY_MAX_SID_SIZE];
-    } nobody;
+    struct rights_nobody nobody;
+    SECURITY_ATTRIBUTES *rights = rights_nobody(&nobody);
 
-    InitializeSecurityDescriptor(&descriptor, SECURITY_DESCRIPTOR_REVISION);
-    if (!write_rights(&nobody.acl, sizeof(nobody)))
+    if (!rights)
         return NULL;
-    SetSecurityDescriptorDacl(&descriptor, TRUE, &nobody.acl, FALSE);
-    return CreateFileMappingW(file, &attributes, protection,
-                              (DWORD)(size >> 32), (DWORD)size, NULL);
+    return CreateFileMappingW(file, rights, protection, (DWORD)(size >> 32),
+                              (DWORD)size, NULL);
 }
 
 static int own(HANDLE section, struct segment **segment)

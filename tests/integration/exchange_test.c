@@ -50,12 +50,23 @@ static bool stands_for(const char *recorded, const cJSON *value)
            value->valuedouble == (double)(int64_t)value->valuedouble;
 }
 
-/* A handle is recorded as POSIX names it. */
-static bool is_handle(const cJSON *recorded, const cJSON *value)
+/* Handles are recorded as POSIX names them. */
+static bool are_handles(const cJSON *recorded, const cJSON *value)
 {
-    return recorded->string && strcmp(recorded->string, "memory") == 0 &&
-           raw_system_name(1).form == MESSAGE_HANDLE_VALUE &&
-           cJSON_IsString(value) && strncmp(value->valuestring, "0x", 2) == 0;
+    const cJSON *child, *bell = NULL;
+    int bells = 0;
+    if (!recorded->string || strcmp(recorded->string, "handles") != 0 ||
+        raw_system_name(1).form != MESSAGE_HANDLE_VALUE)
+        return false;
+    cJSON_ArrayForEach (child, value) {
+        if (!cJSON_IsString(child) || strncmp(child->valuestring, "0x", 2) != 0)
+            return false;
+        bells += strncmp(child->string, "doorbell", 8) == 0;
+    }
+    bell = cJSON_GetObjectItemCaseSensitive(recorded, "doorbell");
+    return cJSON_GetObjectItemCaseSensitive(value, "memory") &&
+           bells == (bell ? PROTOCOL_BELL_HANDLES : 0) &&
+           cJSON_GetArraySize(value) == bells + 1;
 }
 
 static bool is_same(const cJSON *recorded, const cJSON *value);
@@ -81,7 +92,7 @@ static bool is_same(const cJSON *recorded, const cJSON *value)
 {
     if (cJSON_IsString(recorded) && stands_for(recorded->valuestring, value))
         return true;
-    if (is_handle(recorded, value))
+    if (are_handles(recorded, value))
         return true;
     if ((cJSON_IsObject(recorded) && cJSON_IsObject(value)) ||
         (cJSON_IsArray(recorded) && cJSON_IsArray(value)))

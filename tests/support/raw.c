@@ -266,6 +266,13 @@ int raw_grant(struct raw *raw, struct message_grant *grant)
     return raw_system_claim(raw, &out->memory);
 }
 
+int raw_bell(struct raw *raw, const struct message_grant *grant, unsigned place)
+{
+    if (grant->bell[place].form == MESSAGE_HANDLE_NONE)
+        return -1;
+    return raw_system_claim(raw, &grant->bell[place]);
+}
+
 struct message_segment raw_record(const struct raw *raw)
 {
     struct message_segment record;

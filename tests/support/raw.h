@@ -32,8 +32,9 @@ struct raw {
     struct raw_batch *waiting;
     struct message_reply reply; /* the last one read, and its line */
     const char *line;
-    int fd;        /* -1: closed */
-    int unclaimed; /* the last reply's handle, where its value tells; 0: none */
+    int fd; /* -1: closed */
+    /* The last reply's handles, where values tell; 0: none. */
+    int unclaimed[1 + PROTOCOL_BELL_HANDLES];
     bool has_reply;
     bool ended;     /* the broker hung up */
     bool truncated; /* descriptors were lost on the way (MSG_CTRUNC) */
@@ -92,6 +93,9 @@ const char *raw_outcome(const struct raw *raw);
 /* The grant of a reply to create or open, with its descriptor, which the
  * caller owns; -1 when it did not arrive. */
 int raw_grant(struct raw *raw, struct message_grant *grant);
+/* The same grant's doorbell, by its place; -1 when there is none. */
+int raw_bell(struct raw *raw, const struct message_grant *grant,
+             unsigned place);
 /* Its record (`stat`). */
 struct message_segment raw_record(const struct raw *raw);
 

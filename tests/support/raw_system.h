@@ -27,7 +27,7 @@ void raw_system_receive(struct raw *raw);
 /* The handle that a reply names; -1 when it did not arrive. */
 int raw_system_claim(struct raw *raw, const struct message_handle *named);
 
-/* A reply was read: notes its handle, after closing the last one's that nobody
+/* A reply was read: notes its handles, after closing the last one's that nobody
  * claimed. NULL: none follows. */
 void raw_system_note(struct raw *raw, const struct message_reply *reply);
 

@@ -79,19 +79,27 @@ void raw_system_receive(struct raw *raw)
 int raw_system_claim(struct raw *raw, const struct message_handle *named)
 {
     REQUIRE_INT(named->form, MESSAGE_HANDLE_VALUE);
-    raw->unclaimed = 0;
+    for (int i = 0; i < 1 + PROTOCOL_BELL_HANDLES; i++)
+        if (raw->unclaimed[i] == (int)named->number)
+            raw->unclaimed[i] = 0;
     return (int)named->number;
 }
 
 void raw_system_note(struct raw *raw, const struct message_reply *reply)
 {
     struct message_grant grant;
-    if (raw->unclaimed)
-        test_close(raw->unclaimed);
-    raw->unclaimed = 0;
-    if (reply && reply->ok && message_reply_grant(reply, &grant) == 0 &&
-        grant.memory.form == MESSAGE_HANDLE_VALUE)
-        raw->unclaimed = (int)grant.memory.number;
+    for (int i = 0; i < 1 + PROTOCOL_BELL_HANDLES; i++) {
+        if (raw->unclaimed[i])
+            test_close(raw->unclaimed[i]);
+        raw->unclaimed[i] = 0;
+    }
+    if (!reply || !reply->ok || message_reply_grant(reply, &grant) != 0)
+        return;
+    if (grant.memory.form == MESSAGE_HANDLE_VALUE)
+        raw->unclaimed[0] = (int)grant.memory.number;
+    for (int i = 0; i < PROTOCOL_BELL_HANDLES; i++)
+        if (grant.bell[i].form == MESSAGE_HANDLE_VALUE)
+            raw->unclaimed[1 + i] = (int)grant.bell[i].number;
 }
 
 struct message_handle raw_system_name(int handle)

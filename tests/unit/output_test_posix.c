@@ -210,6 +210,37 @@ START_TEST(who_reads_is_not_starved_by_others)
 }
 END_TEST
 
+START_TEST(batch_leaves_room_for_all_that_a_reply_may_have)
+{
+    unsigned handles = 0;
+
+    pool.connection = PROTOCOL_HANDLES_MAX;
+    pool.capacity = 10000;
+    while (!output_batch_is_full(&batch))
+        add_reply("a\n", 1);
+    ck_assert_uint_eq(batch.count,
+                      PROTOCOL_HANDLES_MAX - OUTPUT_REPLY_HANDLES + 1);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), 0);
+    read_some(&handles);
+    ck_assert_uint_eq(handles, PROTOCOL_HANDLES_MAX - OUTPUT_REPLY_HANDLES + 1);
+}
+END_TEST
+
+START_TEST(reply_that_will_not_be_gives_its_handles_back)
+{
+    unsigned handles = 0, borrowers;
+
+    add_reply("a\n", 1);
+    borrowers = null_device->borrowers;
+    add_reply("", 2);
+    output_batch_detach(&batch, ours, 1);
+    ck_assert_uint_eq(null_device->borrowers, borrowers);
+    ck_assert_int_eq(output_flush(&output, &target, &batch), 0);
+    ck_assert_uint_eq(read_some(&handles), 2);
+    ck_assert_uint_eq(handles, 1);
+}
+END_TEST
+
 START_TEST(tells_when_the_other_side_has_gone)
 {
     int other = (int)pair[THEIRS];
@@ -243,6 +274,8 @@ int main(void)
     tcase_add_test(tests, lines_without_handles_are_not_held_back);
     tcase_add_test(tests, holds_back_when_the_pool_is_used_up);
     tcase_add_test(tests, who_reads_is_not_starved_by_others);
+    tcase_add_test(tests, batch_leaves_room_for_all_that_a_reply_may_have);
+    tcase_add_test(tests, reply_that_will_not_be_gives_its_handles_back);
     tcase_add_test(tests, tells_when_the_other_side_has_gone);
     tcase_add_test(tests, the_pool_follows_from_the_descriptor_limit);
     suite_add_tcase(suite, tests);
