@@ -14,6 +14,7 @@
 #ifndef SEGBROKER_INTERNAL_H
 #define SEGBROKER_INTERNAL_H
 
+#include "bell.h"
 #include "buffer.h"
 #include "channel.h"
 #include "frame.h"
@@ -103,6 +104,7 @@ struct segb_segment {
     bool created;
     bool of_file;
     frame_handle handle;
+    struct bell *bell; /* NULL: it has none */
 };
 
 /* ---- calls (call.c); all take the lock themselves ---- */
@@ -181,9 +183,9 @@ void client_unlock(segb_client *client);
 void client_unref(segb_client *client);
 
 /* A segment of that grant, or NULL; the lock is held. The handle becomes the
- * segment's. */
+ * segment's, and the doorbell, which may be NULL. */
 segb_segment *segment_new(segb_client *client,
                           const struct message_grant *grant,
-                          frame_handle handle);
+                          frame_handle handle, struct bell *bell);
 
 #endif

@@ -47,7 +47,8 @@ static void fill_info(const struct message_segment *from, segb_info *info)
                         .tickets = from->tickets,
                         .freezable = from->freezable,
                         .frozen = frozens[from->frozen],
-                        .of_file = from->of_file};
+                        .of_file = from->of_file,
+                        .doorbell = from->doorbell};
 }
 
 /* Who is told of the rows; one of the functions is set. */

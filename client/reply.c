@@ -45,11 +45,51 @@ static void give_back(segb_client *client, uint64_t grant)
         call_end_all(client, SEGB_E_SYSTEM, "out of memory");
 }
 
+/* The handles that came with a grant: of the memory, then of the doorbell. */
+struct arrived {
+    frame_handle handles[1 + PROTOCOL_BELL_HANDLES];
+    unsigned count;
+};
+
+static void close_arrived(struct arrived *arrived)
+{
+    while (arrived->count > 0)
+        channel_close_handle(arrived->handles[--arrived->count]);
+}
+
+static int claim(segb_client *client, const struct message_handle *named,
+                 struct arrived *arrived)
+{
+    int r = channel_claim(&client->reader, named,
+                          &arrived->handles[arrived->count]);
+
+    if (r == 0)
+        arrived->count++;
+    return r;
+}
+
+/* All of them, or FRAME_LOST and none. */
+static int claim_all(segb_client *client, const struct message_grant *grant,
+                     struct arrived *arrived)
+{
+    int r;
+
+    arrived->count = 0;
+    r = claim(client, &grant->memory, arrived);
+    for (unsigned i = 0; i < PROTOCOL_BELL_HANDLES; i++)
+        if (grant->bell[i].form != MESSAGE_HANDLE_NONE &&
+            claim(client, &grant->bell[i], arrived) != 0)
+            r = FRAME_LOST;
+    if (r != 0)
+        close_arrived(arrived);
+    return r;
+}
+
 /* A reply that nobody waits for, or not any more. */
 static void take_loose(segb_client *client, const struct message_reply *reply)
 {
     struct message_grant grant;
-    frame_handle handle;
+    struct arrived arrived;
 
     if (client->loose == 0 || reply->id > client->last_id) {
         nonsense(client, "the broker answered what it was not asked");
@@ -59,8 +99,8 @@ static void take_loose(segb_client *client, const struct message_reply *reply)
     if (!reply->ok || message_reply_grant(reply, &grant) != 0)
         return;
     if (grant.memory.form != MESSAGE_HANDLE_NONE &&
-        channel_claim(&client->reader, &grant.memory, &handle) == 0)
-        channel_close_handle(handle);
+        claim_all(client, &grant, &arrived) == 0)
+        close_arrived(&arrived);
     give_back(client, grant.grant);
 }
 
@@ -90,31 +130,44 @@ static bool is_sound(const struct message_grant *grant, frame_handle handle)
            size >= grant->mapped_size;
 }
 
-static void take_segment(segb_client *client, struct call *call,
-                         const struct message_grant *grant, frame_handle handle)
+/* The call fails by what the broker is not to blame for. */
+static void refuse(segb_client *client, struct call *call,
+                   const struct message_grant *grant, int status,
+                   const char *text)
 {
-    if (grant->mapped_size > SIZE_MAX) {
-        channel_close_handle(handle);
-        give_back(client, grant->grant);
-        reply_finish(client, call, SEGB_E_NOT_SUPPORTED,
-                     "the segment is larger than this program can map", NULL);
-        return;
-    }
-    call->segment = segment_new(client, grant, handle);
+    give_back(client, grant->grant);
+    reply_finish(client, call, status, text, NULL);
+}
+
+/* Adopts the handles. */
+static void take_segment(segb_client *client, struct call *call,
+                         const struct message_grant *grant,
+                         struct arrived *arrived)
+{
+    struct bell *bell = NULL;
+    int r = 0;
+
+    if (arrived->count > 1)
+        r = bell_open(arrived->handles + 1, arrived->count - 1, &bell);
+    if (r == 0)
+        call->segment = segment_new(client, grant, arrived->handles[0], bell);
     if (call->segment) {
         reply_finish(client, call, 0, NULL, NULL);
         return;
     }
-    channel_close_handle(handle);
-    give_back(client, grant->grant);
-    reply_finish(client, call, SEGB_E_SYSTEM, "out of memory", NULL);
+    bell_close(bell);
+    channel_close_handle(arrived->handles[0]);
+    if (r == SEGB_E_PROTOCOL)
+        nonsense(client, "the broker's doorbell is none");
+    else
+        refuse(client, call, grant, SEGB_E_SYSTEM, "out of memory");
 }
 
 static void take_grant(segb_client *client, struct call *call,
                        const struct message_reply *reply)
 {
     struct message_grant grant;
-    frame_handle handle;
+    struct arrived arrived;
 
     if (message_reply_grant(reply, &grant) != 0 ||
         grant.memory.form == MESSAGE_HANDLE_NONE ||
@@ -122,21 +175,21 @@ static void take_grant(segb_client *client, struct call *call,
         nonsense(client, "the broker's reply is not the grant asked for");
         return;
     }
-    if (channel_claim(&client->reader, &grant.memory, &handle) != 0) {
-        give_back(client, grant.grant);
-        reply_finish(client, call, SEGB_E_TOO_MANY_HANDLES,
-                     "the segment's handle did not arrive: this program has "
-                     "as many open as it may have",
-                     NULL);
-        return;
-    }
-    if (!is_sound(&grant, handle)) {
-        channel_close_handle(handle);
+    if (claim_all(client, &grant, &arrived) != 0) {
+        refuse(client, call, &grant, SEGB_E_TOO_MANY_HANDLES,
+               "the segment's handle did not arrive: this program has as many "
+               "open as it may have");
+    } else if (!is_sound(&grant, arrived.handles[0])) {
+        close_arrived(&arrived);
         nonsense(client, "the segment's memory is smaller than the broker "
                          "said");
-        return;
+    } else if (grant.mapped_size > SIZE_MAX) {
+        close_arrived(&arrived);
+        refuse(client, call, &grant, SEGB_E_NOT_SUPPORTED,
+               "the segment is larger than this program can map");
+    } else {
+        take_segment(client, call, &grant, &arrived);
     }
-    take_segment(client, call, &grant, handle);
 }
 
 /* An error that answers no request: the broker serves this client no more. */

@@ -150,6 +150,7 @@ typedef struct segb_create_options {
     size_t share_write_count;
     int freezable;         /* not 0: segb_freeze can be asked for it */
     const segb_file *file; /* NULL: of memory */
+    int doorbell;  /* not 0: whoever has the segment can ring for the others */
 } segb_create_options;
 
 typedef struct segb_open_options {
@@ -184,6 +185,7 @@ typedef struct segb_info {
     int freezable;
     int frozen;  /* SEGB_FROZEN_NO, ... */
     int of_file; /* of a file, and not of memory */
+    int doorbell;
 } segb_info;
 
 typedef struct segb_budget {
@@ -310,6 +312,36 @@ int segb_read(segb_segment *segment, size_t offset, void *buffer,
               size_t length);
 int segb_write(segb_segment *segment, size_t offset, const void *buffer,
                size_t length);
+
+/* ---- doorbells ---- */
+
+/* Of a segment that was created with one; of another they are
+ * SEGB_E_NOT_SUPPORTED. All who have the segment may signal and wait, those who
+ * only read it too. The broker has no part in it, and may be dead. Who rings is
+ * not told: write into the segment what there is to say, then signal. */
+
+/* Rings for one: one waiter wakes, or the next one to come does not sleep. Each
+ * signal ends one wait, of whichever process, and is kept until then.
+ * SEGB_E_BUSY when more than two thousand million are kept. */
+int segb_signal(segb_segment *segment);
+
+/* Rings for all: ends every wait that is under way. Of those who have the
+ * segment open, and are not waiting now, the next wait ends at once; that of
+ * one thread, where a handle's threads are several. Many such rings are one to
+ * who did not wait meanwhile. */
+int segb_signal_all(segb_segment *segment);
+
+/* Waits until it is rung. Milliseconds, 0 only takes what is there, negative
+ * for ever. SEGB_E_TIMEOUT. It may return early: others who have the segment
+ * are not to be trusted; so look whether there is something to do. */
+int segb_wait(segb_segment *segment, int timeout_ms);
+
+/* A descriptor to poll for reading, on Windows an event's HANDLE to wait for,
+ * while there is something to take: then segb_wait with 0, until
+ * SEGB_E_TIMEOUT. It may be set for nothing, when another process was quicker.
+ * It is the segment's, and costs a thread of the library until segb_close. -1
+ * when the segment has no doorbell, or the system no more of either. */
+intptr_t segb_event_fd(segb_segment *segment);
 
 /* ---- the commons ---- */
 

@@ -18,7 +18,7 @@ static int access_of(enum protocol_access access)
 
 segb_segment *segment_new(segb_client *client,
                           const struct message_grant *grant,
-                          frame_handle handle)
+                          frame_handle handle, struct bell *bell)
 {
     segb_segment *segment = malloc(sizeof(*segment));
 
@@ -37,7 +37,8 @@ segb_segment *segment_new(segb_client *client,
                               .access = access_of(grant->access),
                               .created = grant->created,
                               .of_file = grant->of_file,
-                              .handle = handle};
+                              .handle = handle,
+                              .bell = bell};
     DL_APPEND(client->segments, segment);
     return segment;
 }
@@ -49,6 +50,7 @@ void segb_close(segb_segment *segment)
     if (!segment)
         return;
     client = segment->client;
+    segment->bell = bell_close(segment->bell);
     client_lock(client);
     while (segment->reclaiming)
         thread_monitor_wait(client->monitor, THREAD_NEVER);
@@ -121,6 +123,7 @@ static int prepare_create(const char *name, size_t size,
     create->commit = checked.reserve == 0;
     create->persist = checked.persist != 0;
     create->freezable = checked.freezable != 0;
+    create->doorbell = checked.doorbell != 0;
     return r;
 }
 

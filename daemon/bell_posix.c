@@ -60,8 +60,9 @@ unsigned bell_parts(const struct bell *bell, frame_handle parts[BELL_PARTS_MAX])
 
 int bell_adopt(const frame_handle *parts, unsigned count, struct bell **bell)
 {
+    struct segment_plan plan = {.mapped_size = bell_bytes()};
     struct segment *page;
-    int r = segment_adopt(parts, count, bell_bytes(), &page);
+    int r = segment_adopt(parts, count, &plan, &page);
 
     return r < 0 ? r : own(page, bell);
 }

@@ -28,8 +28,9 @@ uint64_t bell_bytes(void)
 static HANDLE make_semaphore(void)
 {
     struct rights_nobody nobody;
+    SECURITY_ATTRIBUTES *rights = rights_nobody(&nobody);
 
-    return CreateSemaphoreW(rights_nobody(&nobody), 0, LONGEST_QUEUE, NULL);
+    return rights ? CreateSemaphoreW(rights, 0, LONGEST_QUEUE, NULL) : NULL;
 }
 
 struct bell *bell_free(struct bell *bell)
@@ -75,6 +76,7 @@ unsigned bell_parts(const struct bell *bell, frame_handle parts[BELL_PARTS_MAX])
 
 int bell_adopt(const frame_handle *parts, unsigned count, struct bell **bell)
 {
+    struct segment_plan plan = {.mapped_size = bell_bytes()};
     struct bell *b = calloc(1, sizeof(*b));
     int r;
 
@@ -87,7 +89,7 @@ int bell_adopt(const frame_handle *parts, unsigned count, struct bell **bell)
     }
     for (int i = 0; i < SEMAPHORES; i++)
         b->own[i] = (HANDLE)parts[1 + i];
-    if (segment_adopt(parts, 1, bell_bytes(), &b->page) == 0) {
+    if (segment_adopt(parts, 1, &plan, &b->page) == 0) {
         *bell = b;
         return 0;
     }
