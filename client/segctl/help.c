@@ -44,6 +44,7 @@ static const struct {
      "  --reserve               take memory at first touch, not now\n"
      "  --persist               keep the name without holders, until removed\n"
      "  --freezable             so that it can be frozen\n"
+     "  --doorbell              so that it can be signalled and waited for\n"
      "  --share-read WHO        who else may read: user:NAME, group:NAME or\n"
      "                          everyone; may be repeated\n"
      "  --share-write WHO       who else may read and write\n"},
@@ -53,6 +54,9 @@ static const struct {
      "                          (the default), or be refused\n"},
     {TAKES_ALL,
      "  --all                   every section, for administrators\n"},
+    {TAKES_EVERYBODY, "  --all                   wake everybody who waits\n"},
+    {TAKES_TIMEOUT,
+     "  --timeout TIME          no longer: 90s, 5m, 2h; else for ever\n"},
     {TAKES_COUNT, "  -c, --count N           so many times\n"},
     {TAKES_FUTURE,
      "  --future                keep views that can write, and let "

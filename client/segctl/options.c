@@ -31,14 +31,16 @@ enum {
     OPTION_EXPIRES,
     OPTION_FREEZABLE,
     OPTION_FILE,
-    OPTION_FUTURE
+    OPTION_FUTURE,
+    OPTION_DOORBELL,
+    OPTION_TIMEOUT
 };
 
 enum {
     FD_MAX = 255,
     COUNT_MAX = 1000000,
     USES_MAX = 1000,
-    EXPIRES_MAX = 24 * 60 * 60, /* seconds */
+    EXPIRES_MAX = 24 * 60 * 60, /* seconds; of --timeout too */
     OPTIONS_MAX = 24
 };
 
@@ -57,11 +59,13 @@ static const struct {
     {{"persist", no_argument, NULL, OPTION_PERSIST}, TAKES_MAKE},
     {{"freezable", no_argument, NULL, OPTION_FREEZABLE}, TAKES_MAKE},
     {{"file", required_argument, NULL, OPTION_FILE}, TAKES_FILE},
+    {{"doorbell", no_argument, NULL, OPTION_DOORBELL}, TAKES_MAKE},
     {{"future", no_argument, NULL, OPTION_FUTURE}, TAKES_FUTURE},
     {{"share-read", required_argument, NULL, OPTION_SHARE_READ}, TAKES_MAKE},
     {{"share-write", required_argument, NULL, OPTION_SHARE_WRITE}, TAKES_MAKE},
     {{"if-exists", required_argument, NULL, OPTION_IF_EXISTS}, TAKES_IF_EXISTS},
-    {{"all", no_argument, NULL, OPTION_ALL}, TAKES_ALL},
+    {{"all", no_argument, NULL, OPTION_ALL}, TAKES_ALL | TAKES_EVERYBODY},
+    {{"timeout", required_argument, NULL, OPTION_TIMEOUT}, TAKES_TIMEOUT},
     {{"count", required_argument, NULL, 'c'}, TAKES_COUNT},
     {{"fd", required_argument, NULL, OPTION_FD}, TAKES_FD},
     {{"uses", required_argument, NULL, OPTION_USES}, TAKES_OFFER},
@@ -209,6 +213,14 @@ static int take_value(struct arguments *a, int option, const char *value)
                          USES_MAX);
         a->uses = (unsigned)number;
         return OPTIONS_READ;
+    case OPTION_TIMEOUT:
+        if (time_parse(value, EXPIRES_MAX, &number))
+            return wrong(verb,
+                         "--timeout '%s' is no time like 90s, 5m or 2h, "
+                         "a day at most",
+                         value);
+        a->timeout_ms = (unsigned)number * 1000;
+        return OPTIONS_READ;
     case OPTION_EXPIRES:
         if (time_parse(value, EXPIRES_MAX, &number))
             return wrong(verb,
@@ -249,6 +261,9 @@ static int take_option(struct arguments *a, int option)
         return OPTIONS_READ;
     case OPTION_FREEZABLE:
         a->freezable = true;
+        return OPTIONS_READ;
+    case OPTION_DOORBELL:
+        a->doorbell = true;
         return OPTIONS_READ;
     case OPTION_FUTURE:
         a->future = true;

@@ -18,7 +18,7 @@ enum {
     TAKES_ID = 1 << 1,
     TAKES_ACCESS = 1 << 2,
     TAKES_MAKE = 1 << 3, /* --reserve --persist --share-read --share-write
-                            --freezable */
+                            --freezable --doorbell */
     TAKES_IF_EXISTS = 1 << 4,
     TAKES_SIZE = 1 << 5,
     TAKES_ALL = 1 << 6,
@@ -26,7 +26,9 @@ enum {
     TAKES_FD = 1 << 8,
     TAKES_OFFER = 1 << 9, /* --uses --expires */
     TAKES_FUTURE = 1 << 10,
-    TAKES_FILE = 1 << 11
+    TAKES_EVERYBODY = 1 << 11, /* --all, to signal */
+    TAKES_TIMEOUT = 1 << 12,
+    TAKES_FILE = 1 << 13
 };
 
 enum operands {
@@ -79,12 +81,14 @@ struct arguments {
     bool fail_if_exists;
     bool freezable;
     const char *file; /* NULL: a segment of memory */
+    bool doorbell;
     bool future;
     bool all;
     unsigned count;      /* 0 when not given */
     int fd;              /* -1 when not given */
     unsigned uses;       /* 0 when not given */
     unsigned expires_ms; /* 0 when not given */
+    unsigned timeout_ms; /* 0 when not given */
     const char **share_read;
     size_t share_read_count;
     const char **share_write;

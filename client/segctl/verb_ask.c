@@ -1,6 +1,8 @@
 /*
- * remove and ping, and what administrators tell the broker to do.
+ * remove and ping, signal and wait, and what administrators tell the broker to
+ * do.
  */
+#include "hold.h"
 #include "json.h"
 #include "output.h"
 #include "report.h"
@@ -64,6 +66,40 @@ int verb_revoke(segb_client *client, const struct arguments *arguments)
     json_print(&json);
     return STATUS_DONE;
 }
+
+/* ---- doorbells ---- */
+
+int verb_signal(segb_client *client, const struct arguments *arguments)
+{
+    segb_segment *segment;
+    int r, status;
+
+    if (hold_open(client, arguments, SEGB_RO, &segment, &status) != 0)
+        return status;
+    r = arguments->all ? segb_signal_all(segment) : segb_signal(segment);
+    status = done(arguments, r, "rung");
+    segb_close(segment);
+    return status;
+}
+
+int verb_wait(segb_client *client, const struct arguments *arguments)
+{
+    int timeout = arguments->timeout_ms > 0 ? (int)arguments->timeout_ms : -1;
+    segb_segment *segment;
+    int r, status;
+
+    if (hold_open(client, arguments, SEGB_RO, &segment, &status) != 0)
+        return status;
+    r = segb_wait(segment, timeout);
+    if (r == SEGB_E_TIMEOUT)
+        status = report_failure(arguments, "timeout: nobody rang");
+    else
+        status = done(arguments, r, "rung");
+    segb_close(segment);
+    return status;
+}
+
+/* ---- administrators ---- */
 
 int verb_reload(segb_client *client, const struct arguments *arguments)
 {

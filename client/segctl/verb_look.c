@@ -56,6 +56,7 @@ static void add_record(struct json *json, const segb_info *info)
     json_bool(json, "of_file", info->of_file != 0);
     json_bool(json, "freezable", info->freezable != 0);
     json_string(json, "frozen", frozen_name(info));
+    json_bool(json, "doorbell", info->doorbell != 0);
     json_object_end(json);
 }
 
@@ -169,6 +170,8 @@ static void print_record(const segb_info *info)
     }
     if (info->freezable)
         add_pair(&table, "frozen", frozen_name(info));
+    if (info->doorbell)
+        add_pair(&table, "doorbell", "yes");
     add_time_pair(&table, "created", info->created_at);
     write_pairs(&table);
 }

@@ -64,6 +64,16 @@ const struct verb verbs[] = {
      "has a view of a handle for writing; with --future those views can write\n"
      "on, but no more can be made. For owners and administrators.\n",
      TAKES_JSON | TAKES_ID | TAKES_FUTURE, OPERANDS_TARGET, verb_freeze},
+    {"signal", "[OPTION]... NAME", "ring a segment's doorbell",
+     "Ring the doorbell of a segment that was created with --doorbell: one\n"
+     "process that waits wakes, or the next one that comes does not wait. "
+     "With\n"
+     "--all every one that waits wakes.\n",
+     TAKES_JSON | TAKES_ID | TAKES_EVERYBODY, OPERANDS_TARGET, verb_signal},
+    {"wait", "[OPTION]... NAME", "wait until a segment's doorbell is rung",
+     "Open a segment that was created with --doorbell and wait until somebody\n"
+     "rings. Fails, with status 1, when nobody did within --timeout.\n",
+     TAKES_JSON | TAKES_ID | TAKES_TIMEOUT, OPERANDS_TARGET, verb_wait},
     {"exec", "[OPTION]... NAME -- CMD [ARG]...",
      "run a command that inherits a segment",
      "Run CMD with the segment as an open descriptor, 3 unless --fd says\n"

@@ -16,6 +16,8 @@ int verb_usage(segb_client *client, const struct arguments *arguments);
 int verb_remove(segb_client *client, const struct arguments *arguments);
 int verb_freeze(segb_client *client, const struct arguments *arguments);
 int verb_revoke(segb_client *client, const struct arguments *arguments);
+int verb_signal(segb_client *client, const struct arguments *arguments);
+int verb_wait(segb_client *client, const struct arguments *arguments);
 int verb_ping(segb_client *client, const struct arguments *arguments);
 int verb_share(segb_client *client, const struct arguments *arguments);
 int verb_redeem(segb_client *client, const struct arguments *arguments);

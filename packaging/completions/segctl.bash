@@ -66,7 +66,7 @@ _segctl() {
         [[ ${COMPREPLY[*]} != *: ]] || compopt -o nospace
         return
         ;;
-    --size | --count | -c | --id | --fd | --uses | --expires) return ;;
+    --size | --count | -c | --id | --fd | --uses | --expires | --timeout) return ;;
     *)
         if [[ $current == -* ]]; then
             words=$(_segctl_options ${verb:+"$verb"})
@@ -75,7 +75,7 @@ _segctl() {
         else
             case $verb in
             open | cat | info | remove | list | exec | put | create | share | \
-                freeze | revoke)
+                freeze | revoke | signal | wait)
                 words=$(_segctl_names)
                 ;;
             log-level) words='error warning info debug' ;;
