@@ -52,6 +52,8 @@ struct held {
     char name[40]; /* "": it has none */
     unsigned seed;
     int fd;
+    int bell;       /* -1: it has none */
+    unsigned rings; /* signals that nobody took */
     bool persist;
     bool removed;
     bool freezable;
@@ -75,6 +77,7 @@ struct worker {
     char line[PROTOCOL_LINE_MAX + 1];
     struct message_reply reply;
     bool has_reply;
+    int bell; /* that came with the last reply, and nobody took; -1 */
 };
 
 /* What was being asked when the connection ended is unknown. */
@@ -91,6 +94,9 @@ static void drop_reply(struct worker *worker)
     if (worker->has_reply)
         message_reply_deinit(&worker->reply);
     worker->has_reply = false;
+    if (worker->bell >= 0)
+        close(worker->bell);
+    worker->bell = -1;
 }
 
 static int send_line(struct worker *worker, const char *line, int fd)
@@ -113,12 +119,16 @@ static int send_line(struct worker *worker, const char *line, int fd)
     return sent == (ssize_t)strlen(line) ? ANSWERED : LOST;
 }
 
-static int take_descriptor(struct msghdr *header)
+/* The memory's and, behind it, the doorbell's. */
+static int take_descriptors(struct msghdr *header, int *bell)
 {
     struct cmsghdr *c = CMSG_FIRSTHDR(header);
     int fd = -1;
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-        memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+        return -1;
+    memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+    if (c->cmsg_len == CMSG_LEN(2 * sizeof(fd)))
+        memcpy(bell, CMSG_DATA(c) + sizeof(fd), sizeof(fd));
     return fd;
 }
 
@@ -130,7 +140,7 @@ static int read_line(struct worker *worker, int *fd)
     while (size == 0 || worker->line[size - 1] != '\n') {
         union {
             struct cmsghdr align;
-            char bytes[CMSG_SPACE(sizeof(int))];
+            char bytes[CMSG_SPACE(2 * sizeof(int))];
         } control;
         struct pollfd wait = {.fd = worker->connection, .events = POLLIN};
         struct iovec data = {.iov_base = worker->line + size,
@@ -142,7 +152,7 @@ static int read_line(struct worker *worker, int *fd)
         if (poll(&wait, 1, ANSWER_MS) != 1)
             FAIL("client %u: no answer, and no end either", worker->number);
         ssize_t n = recvmsg(worker->connection, &header, MSG_CMSG_CLOEXEC);
-        int came = n > 0 ? take_descriptor(&header) : -1;
+        int came = n > 0 ? take_descriptors(&header, &worker->bell) : -1;
         if (came >= 0)
             *fd = came;
         if (n <= 0) {
@@ -215,6 +225,42 @@ static bool is_same(int one, int other)
            a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+/* The doorbell is the same page, with all its signals in it. */
+static void expect_rings(const struct held *held, int bell)
+{
+    unsigned count = 0;
+    REQUIRE_INT(bell >= 0, held->bell >= 0);
+    if (bell < 0)
+        return;
+    REQUIRE(is_same(bell, held->bell));
+    REQUIRE(pread(bell, &count, sizeof(count), 0) == sizeof(count));
+    REQUIRE_INT(count, held->rings);
+}
+
+static void ring(struct held *held)
+{
+    if (held->bell < 0)
+        return;
+    held->rings++;
+    REQUIRE(pwrite(held->bell, &held->rings, sizeof(held->rings), 0) ==
+            sizeof(held->rings));
+}
+
+/* Takes the doorbell that came with the reply. */
+static void keep_bell(struct worker *worker, struct held *held, bool wanted)
+{
+    held->bell = worker->bell;
+    worker->bell = -1;
+    REQUIRE_INT(held->bell >= 0, wanted);
+}
+
+static void close_held(const struct held *held)
+{
+    close(held->fd);
+    if (held->bell >= 0)
+        close(held->bell);
+}
+
 /* What was frozen stays so, whoever died. */
 static void expect_frozen(const struct held *held)
 {
@@ -280,6 +326,7 @@ static int expect_name(struct worker *worker, const struct held *held)
     REQUIRE_INT(grant.segment, held->id);
     REQUIRE(is_same(fd, held->fd));
     expect_filled(held, fd);
+    expect_rings(held, worker->bell);
     close(fd);
     return ask(worker, NULL, -1, "\"op\":\"release\",\"grant\":%ju",
                (uintmax_t)grant.grant);
@@ -339,6 +386,7 @@ static int create(struct worker *worker)
 {
     struct held made = {.fd = -1, .size = SMALL};
     char name[80] = "";
+    bool doorbell = draw(worker, 2) == 0;
     struct message_grant grant;
     if (worker->count == HELD_MAX)
         return ANSWERED;
@@ -355,14 +403,17 @@ static int create(struct worker *worker)
     made.freezable = draw(worker, 2) == 0;
     if (ask(worker, &made.fd, -1,
             "\"op\":\"create\",\"size\":%zu,\"if_exists\":\"fail\","
-            "\"persist\":%s,\"freezable\":%s%s",
+            "\"persist\":%s,\"freezable\":%s,\"doorbell\":%s%s",
             made.size, made.persist ? "true" : "false",
-            made.freezable ? "true" : "false", name) != ANSWERED)
+            made.freezable ? "true" : "false", doorbell ? "true" : "false",
+            name) != ANSWERED)
         return LOST;
     if (!worker->reply.ok)
         FAIL("client %u: %s", worker->number, worker->line);
     REQUIRE_INT(message_reply_grant(&worker->reply, &grant), 0);
     REQUIRE(made.fd >= 0);
+    keep_bell(worker, &made, doorbell);
+    ring(&made);
     for (int i = 0; i < worker->count; i++)
         REQUIRE(worker->held[i].id != grant.segment);
     made.id = grant.segment;
@@ -374,7 +425,7 @@ static int create(struct worker *worker)
 
 static void forget(struct worker *worker, int index)
 {
-    close(worker->held[index].fd);
+    close_held(&worker->held[index]);
     worker->held[index] = worker->held[--worker->count];
 }
 
@@ -442,7 +493,7 @@ static int take_from_all(struct worker *worker, int index)
     worker->held[index] = worker->held[--worker->count];
     if (ask(worker, NULL, -1, "\"op\":\"revoke\",\"segment\":%ju",
             (uintmax_t)held.id) != ANSWERED) {
-        close(held.fd);
+        close_held(&held);
         return LOST;
     }
     REQUIRE(worker->reply.ok);
@@ -450,7 +501,7 @@ static int take_from_all(struct worker *worker, int index)
     REQUIRE(pread(held.fd, &value, sizeof(value), 0) == sizeof(value));
     REQUIRE(!emptied || value == 0);
     if (worker->has_revoked)
-        close(worker->revoked.fd);
+        close_held(&worker->revoked);
     worker->revoked = held;
     worker->has_revoked = true;
     return expect_revoked(worker);
@@ -492,6 +543,7 @@ static int use_ticket(struct worker *worker, struct held *held)
         return ANSWERED;
     REQUIRE_INT(message_reply_grant(&worker->reply, &grant), 0);
     REQUIRE(is_same(fd, held->fd));
+    expect_rings(held, worker->bell);
     close(fd);
     memcpy(held->ticket, ticket, sizeof(ticket));
     held->spent = true;
@@ -501,7 +553,7 @@ static int use_ticket(struct worker *worker, struct held *held)
 
 static int work_once(struct worker *worker)
 {
-    unsigned what = draw(worker, 15);
+    unsigned what = draw(worker, 16);
     int index =
         worker->count > 0 ? (int)draw(worker, (unsigned)worker->count) : 0;
     if (what < 4 || worker->count == 0)
@@ -518,6 +570,10 @@ static int work_once(struct worker *worker)
         return freeze(worker, &worker->held[index]);
     if (what < 14)
         return take_from_all(worker, index);
+    if (what < 15) {
+        ring(&worker->held[index]);
+        return expect_name(worker, &worker->held[index]);
+    }
     return ask(worker, NULL, -1, "\"op\":\"list\",\"limit\":10");
 }
 
@@ -525,8 +581,10 @@ static void work(void *data)
 {
     static struct worker worker;
     const unsigned *number = data;
-    worker = (struct worker){
-        .connection = -1, .number = *number, .random = *number * 7919 + 1};
+    worker = (struct worker){.connection = -1,
+                             .bell = -1,
+                             .number = *number,
+                             .random = *number * 7919 + 1};
     int r = LOST;
     for (;;) {
         r = r == LOST ? recover(&worker) : work_once(&worker);
