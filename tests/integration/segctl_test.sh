@@ -813,6 +813,44 @@ revokes() {
     ends "$holder" 0 TERM
 }
 
+# ---- doorbells ----
+
+rings_and_waits() {
+    local waiter
+    try 0 create queue 4096 --persist --doorbell
+    try 0 create plain 4096 --persist
+    try 0 info queue --json
+    json "$folder/out" 'it["doorbell"]'
+    try 0 info plain --json
+    json "$folder/out" 'not it["doorbell"]'
+    try 0 info queue
+    has "$out" doorbell yes
+    # What was rung before is kept.
+    try 0 signal queue
+    has "$err" rung
+    try 0 wait queue --json
+    json "$folder/out" 'it["ok"]'
+    try 1 wait queue --timeout 1
+    has "$err" 'segctl: wait queue: timeout'
+    "$segctl" wait queue --timeout 1m 2>"$folder/waiter" &
+    waiter=$!
+    try 0 signal queue --json
+    json "$folder/out" 'it["ok"]'
+    wait "$waiter" || fail "the waiter ended with $?"
+    has "$(<"$folder/waiter")" rung
+    try 0 signal queue --all
+    try 3 signal plain
+    has "$err" 'segctl: signal plain: not-supported' 'without a doorbell'
+    try 3 wait plain --timeout 1
+    try 4 signal nothing
+    try 2 signal
+    try 2 wait queue --timeout 0
+    try 2 wait queue --timeout 2d
+    try 2 signal queue --timeout 1
+    try 0 remove queue
+    try 0 remove plain
+}
+
 # ---- the end ----
 
 holders_see_the_broker_end() {
@@ -855,7 +893,7 @@ for test in helps tells_its_version refuses_wrong_usage \
     others_are_refused exec_hands_the_segment_over exec_keeps_to_the_access \
     exec_ends_as_the_command_does tables_fit_a_terminal \
     shows_progress_on_a_terminal share_ends_when_redeemed \
-    share_ends_with_its_ticket freezes_what_is_freezable revokes holders_see_the_broker_end nothing_is_left; do
+    share_ends_with_its_ticket freezes_what_is_freezable revokes rings_and_waits holders_see_the_broker_end nothing_is_left; do
     check "$test"
 done
 

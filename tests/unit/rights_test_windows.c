@@ -2,6 +2,7 @@
  * What Windows is told about who may do what, read back from it: Wine keeps
  * it, though it does not enforce all of it.
  */
+#include "bell.h"
 #include "identity.h"
 #include "pipe_windows.h"
 #include "segment.h"
@@ -174,6 +175,35 @@ START_TEST(handles_have_the_rights_of_their_access)
 }
 END_TEST
 
+START_TEST(doorbell_gives_no_more_than_to_ring_and_wait)
+{
+    frame_handle parts[BELL_PARTS_MAX];
+    struct lent *handles[PROTOCOL_BELL_HANDLES];
+    PSECURITY_DESCRIPTOR descriptor;
+    struct bell *bell;
+    HANDLE copy;
+
+    ck_assert_int_eq(bell_new(&bell), 0);
+    ck_assert_uint_eq(bell_parts(bell, parts), BELL_PARTS_MAX);
+    for (int i = 0; i < BELL_PARTS_MAX; i++) {
+        ck_assert_uint_eq(list_of((HANDLE)parts[i], &descriptor)->AceCount, 0);
+        LocalFree(descriptor);
+    }
+    ck_assert_int_eq(bell_handles(bell, handles), PROTOCOL_BELL_HANDLES);
+    for (int i = 1; i < PROTOCOL_BELL_HANDLES; i++) {
+        HANDLE handle = (HANDLE)handles[i]->handle;
+
+        ck_assert(!DuplicateHandle(GetCurrentProcess(), handle,
+                                   GetCurrentProcess(), &copy,
+                                   SEMAPHORE_ALL_ACCESS, FALSE, 0));
+        ck_assert(ReleaseSemaphore(handle, 1024, NULL));
+        ck_assert(!ReleaseSemaphore(handle, 1, NULL));
+        ck_assert_uint_eq(WaitForSingleObject(handle, 0), WAIT_OBJECT_0);
+    }
+    bell_free(bell);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("rights");
@@ -185,6 +215,7 @@ int main(void)
     tcase_add_test(tests, section_is_nobodys);
     tcase_add_test(tests, accounts_of_share_lists_are_forgotten);
     tcase_add_test(tests, handles_have_the_rights_of_their_access);
+    tcase_add_test(tests, doorbell_gives_no_more_than_to_ring_and_wait);
     suite_add_tcase(suite, tests);
     return suite_main(suite);
 }

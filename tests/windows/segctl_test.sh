@@ -117,6 +117,13 @@ input=$folder/ticket try 'redeems once' 4 not-found redeem
 kill "$other" 2>/dev/null
 wait "$other" 2>/dev/null
 
+try 'makes a doorbell' 0 'kept until' create queue 4096 --persist --doorbell
+try 'rings' 0 rung signal queue
+try 'was rung for' 0 rung wait queue
+try 'waits no longer than it may' 1 timeout wait queue --timeout 1
+try 'has none to ring' 3 not-supported signal data
+try 'removes the doorbell' 0 removed remove queue
+
 printf '[default]\nbytes = 1MiB\n' >"$folder/segbroker.conf"
 try 'reloads' 0 reloaded reload
 try 'has the new quota' 0 '1 MiB' usage
