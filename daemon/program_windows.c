@@ -235,14 +235,23 @@ static HANDLE inheritable(HANDLE handle, DWORD rights)
     return copy;
 }
 
+/* Where a service has none, Windows may say INVALID_HANDLE_VALUE, which as a
+ * handle to duplicate means this process. */
+static HANDLE inheritable_standard(DWORD which)
+{
+    HANDLE handle = GetStdHandle(which);
+
+    return handle == INVALID_HANDLE_VALUE ? NULL : inheritable(handle, 0);
+}
+
 static void gather(HANDLE given[GIVEN], frame_handle end, HANDLE notes)
 {
     given[GIVEN_END] = inheritable((HANDLE)end, 0);
     given[GIVEN_STARTER] =
         inheritable(GetCurrentProcess(), PROCESS_DUP_HANDLE | SYNCHRONIZE);
     given[GIVEN_NOTES] = inheritable(notes, 0);
-    given[GIVEN_OUT] = inheritable(GetStdHandle(STD_OUTPUT_HANDLE), 0);
-    given[GIVEN_ERROR] = inheritable(GetStdHandle(STD_ERROR_HANDLE), 0);
+    given[GIVEN_OUT] = inheritable_standard(STD_OUTPUT_HANDLE);
+    given[GIVEN_ERROR] = inheritable_standard(STD_ERROR_HANDLE);
 }
 
 static void scatter(HANDLE given[GIVEN])
