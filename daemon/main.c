@@ -36,8 +36,8 @@ static const char HELP_END[] =
     "  --version           print the version and end\n"
     "  --help              print this and end\n"
     "\n"
-    "A keeper holds everything, and starts the broker again when it dies.\n"
-    "SIGHUP or `segctl reload` reloads the configuration, SIGTERM ends both.\n"
+    "A keeper holds everything, and starts the broker again when it dies.\n";
+static const char HELP_EXIT[] =
     "Exit: 0 ended as asked, 1 could not serve or a bad configuration,\n"
     "2 wrong usage, 3 ended, but some charges were left (a defect).\n";
 
@@ -101,8 +101,8 @@ static int read_options(int argc, char **argv, struct options *options)
             printf("segbrokerd " SEGBROKER_VERSION "\n");
             return 0;
         case 'h':
-            printf("%s%s%s%s%s", HELP_BEGIN, verbs_help, HELP_OPTIONS,
-                   paths_help, HELP_END);
+            printf("%s%s%s%s%s%s%s", HELP_BEGIN, verbs_help, HELP_OPTIONS,
+                   paths_help, HELP_END, verbs_reload_help, HELP_EXIT);
             return 0;
         default:
             fputs("try 'segbrokerd --help'\n", stderr);

@@ -7,6 +7,9 @@
 /* What --help says of them. */
 extern const char verbs_help[];
 
+/* And of what reloads and ends a broker that serves. */
+extern const char verbs_reload_help[];
+
 /*
  * Carries out the word that the arguments begin with, if it is one: the
  * process's exit status. -1 where the program is to serve; `run` and what

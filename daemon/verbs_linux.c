@@ -11,6 +11,9 @@ enum { VERB_FAILED = 1, VERB_USAGE = 2 };
 const char verbs_help[] = "  start|stop|reload|status   as systemctl does it\n"
                           "  run                 serve, as without a word\n";
 
+const char verbs_reload_help[] =
+    "SIGHUP or `segctl reload` reloads the configuration, SIGTERM ends both.\n";
+
 static const char *const HANDED_OVER[] = {"start", "stop", "reload", "status"};
 
 static bool is_handed_over(const char *word)

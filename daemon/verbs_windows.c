@@ -25,6 +25,11 @@ const char verbs_help[] =
     "  start|stop|reload|status   the service\n"
     "  run                 serve, as without a word\n";
 
+const char verbs_reload_help[] =
+    "`segctl reload` reloads the configuration, Ctrl-C ends both; of the "
+    "service,\n"
+    "segbrokerd reload and segbrokerd stop.\n";
+
 static const wchar_t ACCOUNT[] = L"NT SERVICE\\" SERVICE_NAME;
 static const wchar_t EVENT_KEY[] = L"SYSTEM\\CurrentControlSet\\Services\\Event"
                                    L"Log\\Application\\" SERVICE_NAME;
