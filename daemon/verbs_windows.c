@@ -234,6 +234,8 @@ static int make_folder(const char *path, const wchar_t *rights)
 
     if (account)
         _snwprintf(service, 256, L"(A;OICI;%ls;;;%ls)", rights, account);
+    else
+        warn("the right of the service's account");
     _snwprintf(text, 512, L"O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)%ls",
                service);
     if (wide && ConvertStringSecurityDescriptorToSecurityDescriptorW(

@@ -77,11 +77,14 @@ segment_bytes = unlimited
 bytes = unlimited
 segment_bytes = unlimited
 "@
-    & $program reload
-    Start-Sleep 2
-    $said = & $segctl create verify-large 64T 2>&1 | Out-String
-    Remove-Item $dropin
-    & $program reload
+    try {
+        & $program reload
+        Start-Sleep 2
+        $said = & $segctl create verify-large 64T 2>&1 | Out-String
+    } finally {
+        Remove-Item $dropin
+        & $program reload
+    }
     $said -match "no-memory"
 }
 Check "a copy-on-write protection makes a copy" {
