@@ -24,7 +24,8 @@
 enum {
     INPUT_SIZE = 4096,
     NOTES_MAX = CONNECTION_RECEIVE_MAX, /* handles of one record */
-    DEBTS_MAX = 256
+    DEBTS_MAX = 256,
+    NO_DEBT = -1
 };
 
 /* A handle in a client that it was not told of yet. */
@@ -44,7 +45,7 @@ struct notes {
 /* A handle in the other process whose line is not written yet. */
 struct attached {
     HANDLE handle;
-    struct debt *debt; /* NULL: it is not noted */
+    int debt; /* in `debts`, which moves; NO_DEBT: it is not noted */
 };
 
 struct connection {
@@ -112,17 +113,17 @@ static void leave_debts(const struct notes *notes)
     debts = last_debts;
 }
 
-/* A free one for the client; NULL when there is none. */
-static struct debt *new_debt(const struct connection *c)
+/* A free one for the client, or NO_DEBT. */
+static int new_debt(const struct connection *c)
 {
     for (int i = 0; i < DEBTS_MAX; i++) {
         /* Clients that did not come back have most likely ended. */
         if (debts[i].client != 0 && (i < DEBTS_MAX / 2 || !debts[i].is_left))
             continue;
         debts[i] = (struct debt){.client = c->client, .began = c->began};
-        return &debts[i];
+        return i;
     }
-    return NULL;
+    return NO_DEBT;
 }
 
 /* ---- the end ---- */
@@ -146,10 +147,10 @@ static void close_theirs(const struct connection *c, HANDLE handle)
                     DUPLICATE_CLOSE_SOURCE);
 }
 
-static void forget_debt(struct debt *debt)
+static void forget_debt(int debt)
 {
-    if (debt)
-        *debt = (struct debt){0};
+    if (debt != NO_DEBT)
+        debts[debt] = (struct debt){0};
 }
 
 /* What the client was never told of would stay open in it. Lines that are being
@@ -157,9 +158,11 @@ static void forget_debt(struct debt *debt)
 static void take_back(struct connection *c)
 {
     for (size_t i = 0; i < c->attached_count; i++) {
+        /* First, since the client may use the number again once it is closed.
+         */
+        forget_debt(c->attached[i].debt);
         if (i >= c->writing_count)
             close_theirs(c, c->attached[i].handle);
-        forget_debt(c->attached[i].debt);
     }
     c->attached_count = c->writing_count = 0;
 }
@@ -299,14 +302,14 @@ static void pay_debts(struct connection *c)
     if (!GetProcessTimes(c->process, &c->began, &ended, &kernel, &user))
         return;
     for (int i = 0; i < DEBTS_MAX; i++) {
-        struct debt *debt = &debts[i];
+        const struct debt *debt = &debts[i];
 
         if (debt->client != c->client || !debt->is_left ||
             CompareFileTime(&debt->began, &c->began) != 0)
             continue;
         if (debt->handle)
             close_theirs(c, debt->handle);
-        forget_debt(debt);
+        forget_debt(i);
     }
 }
 
@@ -568,7 +571,7 @@ int connection_send(struct connection *connection, const char *bytes,
     /* First: to close what the client was told of would be worse. */
     for (unsigned i = 0; c->is_client && i < count; i++) {
         forget_debt(c->attached[i].debt);
-        c->attached[i].debt = NULL;
+        c->attached[i].debt = NO_DEBT;
     }
     io_begin(&c->write);
     if (io_began(&c->write, WriteFile(c->pipe, c->output, (DWORD)size, NULL,
@@ -667,7 +670,8 @@ static int attach_to_client(struct connection *c, frame_handle handle,
                             HANDLE *copy)
 {
     struct attached attached = {.debt = new_debt(c)};
-    HANDLE *noted = attached.debt ? &attached.debt->handle : &attached.handle;
+    HANDLE *noted = attached.debt != NO_DEBT ? &debts[attached.debt].handle
+                                             : &attached.handle;
 
     if (!put(c, handle, noted)) {
         forget_debt(attached.debt);

@@ -23,10 +23,9 @@ static const struct file_problem *fit(struct file_plan *plan, HANDLE file)
 {
     LARGE_INTEGER size;
 
-    if (GetFileType(file) != FILE_TYPE_DISK)
+    /* A folder has no size, nor has what is no file at all. */
+    if (GetFileType(file) != FILE_TYPE_DISK || !GetFileSizeEx(file, &size))
         return &KIND;
-    if (!GetFileSizeEx(file, &size))
-        return &FAILED;
     if (plan->size == 0)
         plan->size = (uint64_t)size.QuadPart;
     if (plan->size == 0)

@@ -173,10 +173,11 @@ static int read_segment(const cJSON *object, struct message_segment *segment)
         read_may(object, segment) < 0 ||
         json_get_bool(object, "commit", &segment->commit) < 0 ||
         json_get_bool(object, "persist", &segment->persist) < 0 ||
-        json_get_bool(object, "doorbell", &segment->doorbell) < 0 ||
         json_get_integer(object, "grants", &segment->grants) < 0 ||
         json_get_integer(object, "created_at", &segment->created_at) < 0)
         return MESSAGE_MALFORMED;
+    if (json_get_bool(object, "doorbell", &segment->doorbell) < 0)
+        segment->doorbell = false;
     segment->of_file = is_of_file(object);
     if (json_get_integer(object, "tickets", &segment->tickets) < 0)
         segment->tickets = 0;

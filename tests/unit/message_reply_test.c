@@ -398,8 +398,10 @@ static const struct {
      "{'id':1,'ok':true,'grant':5,'segment':17,'created':true,'size':1,"
      "'mapped_size':1,'access':'ro','handles':{'memory':0}}",
      "'handles'"},
-    {PROTOCOL_STAT, "{'id':1,'ok':true,'segment':" RECORD_0 "}", "'name'"},
-    {PROTOCOL_LIST, "{'id':1,'ok':true,'segments':[" RECORD_1 "]}", "'name'"},
+    {PROTOCOL_STAT, "{'id':1,'ok':true,'segment':" RECORD_0 "}",
+     "'name' 'doorbell'"},
+    {PROTOCOL_LIST, "{'id':1,'ok':true,'segments':[" RECORD_1 "]}",
+     "'name' 'doorbell'"},
     {PROTOCOL_USAGE,
      "{'id':1,'ok':true,'usage':[{'section':'total','budget':'bytes',"
      "'used':1,'limit':2}]}",
