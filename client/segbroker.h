@@ -150,7 +150,7 @@ typedef struct segb_create_options {
     size_t share_write_count;
     int freezable;         /* not 0: segb_freeze can be asked for it */
     const segb_file *file; /* NULL: of memory */
-    int doorbell;  /* not 0: whoever has the segment can ring for the others */
+    int doorbell; /* not 0: whoever has the segment can ring for the others */
 } segb_create_options;
 
 typedef struct segb_open_options {
