@@ -179,6 +179,9 @@ static int read_segment(const cJSON *object, struct message_segment *segment)
     if (json_get_bool(object, "doorbell", &segment->doorbell) < 0)
         segment->doorbell = false;
     segment->of_file = is_of_file(object);
+    /* A broker that knows of no doorbells does not say it. */
+    if (json_get_bool(object, "doorbell", &segment->doorbell) < 0)
+        segment->doorbell = false;
     if (json_get_integer(object, "tickets", &segment->tickets) < 0)
         segment->tickets = 0;
     segment->frozen = PROTOCOL_FROZEN_NO;

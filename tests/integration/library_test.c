@@ -254,6 +254,33 @@ START_TEST(gives_a_grant_back_whose_handle_was_not_sent)
 }
 END_TEST
 
+START_TEST(gives_a_grant_back_whose_doorbell_was_not_sent)
+{
+    static const struct fake_step script[] = {
+        FAKE_HELLO,
+        {FAKE_EXPECT, "'op':'create','size':4000", 0},
+        {FAKE_GIVE,
+         "{'id':2,'ok':true,'grant':7,'segment':17,'created':true,"
+         "'size':4000,'mapped_size':4096,'access':'rw',"
+         "'handles':{'memory':0,'doorbell':1}}",
+         4096},
+        {FAKE_EXPECT, "'op':'release','grant':7", 0},
+        {FAKE_SAY, "{'id':3,'ok':true}", 0},
+        {FAKE_ANSWER, "'ok':true", 1},
+        {.act = FAKE_HANG_UP},
+        {0}};
+    segb_create_options options = {.struct_size = sizeof(options),
+                                   .doorbell = 1};
+    segb_segment *segment;
+
+    begin(script);
+    REQUIRE_INT(segb_create(client, NULL, 4000, &options, &segment),
+                SEGB_E_TOO_MANY_HANDLES);
+    REQUIRE_INT(segb_ping(client), 0);
+    end();
+}
+END_TEST
+
 START_TEST(gives_back_what_comes_too_late)
 {
     static const struct fake_step script[] = {
@@ -576,6 +603,7 @@ int main(void)
     tcase_add_test(tests, takes_no_second_answer);
     tests = suite_case(suite, "grants", 60);
     tcase_add_test(tests, gives_a_grant_back_whose_handle_was_not_sent);
+    tcase_add_test(tests, gives_a_grant_back_whose_doorbell_was_not_sent);
     tcase_add_test(tests, gives_back_what_comes_too_late);
     tcase_add_test(tests, takes_a_reply_that_comes_in_pieces);
     tcase_add_test(tests, lets_a_segment_be_closed_after_its_client);

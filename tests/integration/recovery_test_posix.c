@@ -129,8 +129,11 @@ END_TEST
 START_TEST(restart_replaces_both_and_keeps_everything)
 {
     struct message_grant grant;
-    int fd = raw_create(&recovery_client, &grant, "'name':'n','size':4096");
+    int fd = raw_create(&recovery_client, &grant,
+                        "'name':'n','size':4096,'doorbell':true");
+    int page = raw_bell(&recovery_client, &grant, 0);
     recovery_fill(fd, 9);
+    recovery_fill(page, 77);
     for (int i = 0; i < 3; i++) {
         test_pid before = recovery_broker.serving;
         raw_ask(&recovery_client, "{'id':1,'op':'restart'}");
@@ -144,9 +147,14 @@ START_TEST(restart_replaces_both_and_keeps_everything)
         recovery_expect_outcome("ok");
     }
     int again = raw_open_segment(&recovery_client, &grant, "'name':'n'");
+    int page_again = raw_bell(&recovery_client, &grant, 0);
     recovery_expect_filled(again, 9);
+    REQUIRE(test_memory_same(page, page_again));
+    recovery_expect_filled(page_again, 77);
     test_close(fd);
+    test_close(page);
     test_close(again);
+    test_close(page_again);
 }
 END_TEST
 
