@@ -4,17 +4,19 @@ It needs nothing but the standard library. Two rules do all the work:
 
 * a request and a reply are each one line of JSON, and `id` tells which belong
   together;
-* handles come beside the bytes, one batch a message. A reply names its handle
-  by its index in a batch, and index 0 opens the next batch.
+* handles come beside the bytes, one batch a message. A reply names its handles
+  by their indexes in a batch, and a memory of index 0 opens the next batch.
 """
 
 import array
 import collections
+import ctypes
 import json
 import mmap
 import os
 import select
 import socket
+import time
 
 LINE_MAX = 65536
 HANDLES_MAX = 253
@@ -45,11 +47,12 @@ class Gone(Exception):
 
 
 class Segment:
-    """A granted segment: its facts and its descriptor."""
+    """A granted segment: its facts and its descriptors."""
 
-    def __init__(self, client, reply, handle):
+    def __init__(self, client, reply, handle, bell=None):
         self.client = client
         self.handle = handle
+        self.bell = bell
         self.grant = reply["grant"]
         self.id = reply["segment"]
         self.created = reply["created"]
@@ -64,15 +67,88 @@ class Segment:
         return mmap.mmap(self.handle, self.mapped_size, access=access)
 
     def close(self):
-        """Closes the descriptor; the grant stays."""
-        if self.handle is not None:
-            os.close(self.handle)
-            self.handle = None
+        """Closes the descriptors; the grant stays."""
+        for handle in (self.handle, self.bell):
+            if handle is not None:
+                os.close(handle)
+        self.handle = self.bell = None
 
     def release(self):
         """Closes the descriptor and gives the grant back."""
         self.close()
         self.client.call("release", grant=self.grant)
+
+
+class Doorbell:
+    """Signals through a doorbell's page. Python has no atomic operations, so
+    those of GCC's libatomic do: `atomic` is that library."""
+
+    COUNT, SEQUENCE, EPOCH, WAITERS, WATCHERS, WATCHED = 0, 4, 8, 64, 68, 128
+    FUTEX = {"x86_64": 202, "aarch64": 98}.get(os.uname().machine)
+    ORDER = 5  # sequentially consistent
+
+    def __init__(self, handle, atomic):
+        self.page = mmap.mmap(handle, mmap.PAGESIZE)
+        self.memory = ctypes.c_char.from_buffer(self.page)
+        self.base = ctypes.addressof(self.memory)
+        self.atomic = atomic
+        self.libc = ctypes.CDLL(None)
+        self.seen = self.load(self.EPOCH)
+
+    def close(self):
+        del self.memory
+        self.page.close()
+
+    def at(self, word):
+        return ctypes.c_void_p(self.base + word)
+
+    def load(self, word):
+        function = self.atomic["__atomic_load_4"]
+        function.restype = ctypes.c_uint32
+        return function(self.at(word), self.ORDER)
+
+    def add(self, word, number):
+        self.atomic["__atomic_fetch_add_4"](
+            self.at(word), ctypes.c_uint32(number & 0xffffffff), self.ORDER)
+
+    def take(self):
+        count = ctypes.c_uint32(self.load(self.COUNT))
+        function = self.atomic["__atomic_compare_exchange_4"]
+        function.restype = ctypes.c_bool
+        return count.value > 0 and function(
+            self.at(self.COUNT), ctypes.byref(count),
+            ctypes.c_uint32(count.value - 1), self.ORDER, self.ORDER)
+
+    def futex(self, word, operation, value):
+        second = (ctypes.c_long * 2)(1, 0)
+        self.libc.syscall(ctypes.c_long(self.FUTEX), self.at(word),
+                          ctypes.c_int(operation), ctypes.c_uint32(value),
+                          second if operation == 0 else None, None, 0)
+
+    def signal(self):
+        self.add(self.COUNT, 1)
+        self.add(self.SEQUENCE, 1)
+        if self.load(self.WAITERS):
+            self.futex(self.SEQUENCE, 1, 1)  # FUTEX_WAKE
+        if self.load(self.WATCHERS):
+            self.add(self.WATCHED, 1)
+            self.futex(self.WATCHED, 1, 0x7fffffff)
+
+    def wait(self, seconds):
+        """Whether it was rung."""
+        end = time.monotonic() + seconds
+        while True:
+            sequence = self.load(self.SEQUENCE)
+            epoch, before = self.load(self.EPOCH), self.seen
+            self.seen = epoch
+            if epoch != before or self.take():
+                return True
+            if time.monotonic() >= end:
+                return False
+            self.add(self.WAITERS, 1)
+            if self.load(self.SEQUENCE) == sequence:
+                self.futex(self.SEQUENCE, 0, sequence)  # FUTEX_WAIT
+            self.add(self.WAITERS, -1)
 
 
 def connect(path=None):
@@ -105,6 +181,7 @@ class Client:
         self.batch = []
         self.last_id = 0
         self.early = {}
+        self.bells = {}  # doorbells of replies, by id
         try:
             if name is not None:
                 self.welcome = self.call("hello", version=1, client=name)
@@ -122,6 +199,7 @@ class Client:
         self.socket.close()
         unclaimed = [self.batch, *self.batches]
         unclaimed.append([handle for _reply, handle in self.early.values()])
+        unclaimed.append(self.bells.values())
         for batch in unclaimed:
             for handle in batch:
                 if handle is not None:
@@ -129,6 +207,7 @@ class Client:
         self.batch = []
         self.batches.clear()
         self.early.clear()
+        self.bells.clear()
 
     # ---- lines and handles ----
 
@@ -176,12 +255,14 @@ class Client:
         return handle
 
     def read_reply(self):
-        """The next reply and its handle. Handles are claimed in the order of
-        the lines, whoever asked."""
+        """The next reply and its memory's handle. Handles are claimed in the
+        order of the lines, whoever asked."""
         reply = json.loads(self.read_line())
         handle = None
         if "handles" in reply:
             handle = self.claim(reply["handles"]["memory"])
+        if "doorbell" in reply.get("handles", {}):
+            self.bells[reply["id"]] = self.claim(reply["handles"]["doorbell"])
         return reply, handle
 
     # ---- requests ----
@@ -223,9 +304,12 @@ class Client:
 
     def wait_segment(self, request_id):
         reply, handle = self.wait(request_id)
-        if handle is None:
+        bell = self.bells.pop(request_id, None)
+        segment = Segment(self, reply, handle, bell)
+        if handle is None or (bell is None and "doorbell" in reply["handles"]):
+            segment.close()
             raise HandleLost(reply["grant"])
-        return Segment(self, reply, handle)
+        return segment
 
     def create(self, size, **fields):
         return self.wait_segment(self.send("create", size=size, **fields))

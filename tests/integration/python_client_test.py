@@ -2,6 +2,7 @@
 """The protocol as a stranger sees it: a client in another language."""
 
 import contextlib
+import ctypes
 import mmap
 import os
 import pathlib
@@ -13,12 +14,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from python_client import Client, Gone, HandleLost, Refused  # noqa: E402
+from python_client import (  # noqa: E402
+    Client, Doorbell, Gone, HandleLost, Refused)
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD") or TOP / "build")
@@ -238,6 +241,57 @@ def test_pipelined_handles_are_the_right_ones(broker):
         assert not client.batches and not any(client.batch)
         for segment in made:
             segment.close()
+
+
+def test_pipelined_doorbells_are_the_right_ones(broker):
+    with Client(broker.socket) as client:
+        made = [client.create(4096, name=str(i), doorbell=i % 2 == 0)
+                for i in range(10)]
+        facts = [client.stat(name=str(i))["doorbell"] for i in range(10)]
+        assert facts == [True, False] * 5
+        ids = client.send_all([("open", {"name": str(i * 7 % 10)})
+                               for i in range(600)])
+        for i, request_id in enumerate(ids):
+            segment = client.wait_segment(request_id)
+            expected = made[i * 7 % 10]
+            assert os.fstat(segment.handle).st_ino == \
+                os.fstat(expected.handle).st_ino
+            assert (segment.bell is None) == (expected.bell is None)
+            if segment.bell is not None:
+                assert os.fstat(segment.bell).st_ino == \
+                    os.fstat(expected.bell).st_ino
+            segment.close()
+        assert not client.batches and not any(client.batch)
+        for segment in made:
+            segment.close()
+
+
+def test_rings_and_is_rung_by_the_document_alone(broker):
+    try:
+        atomic = ctypes.CDLL("libatomic.so.1")
+    except OSError:
+        print("skipped: there is no libatomic")
+        return
+    segctl = [BUILD / "segctl", "--quiet", "--socket", broker.socket]
+    with Client(broker.socket) as client:
+        segment = client.create(4096, name="a", doorbell=True)
+        bell = Doorbell(segment.bell, atomic)
+        assert not bell.wait(0)
+        subprocess.run([*segctl, "signal", "a"], check=True)
+        assert bell.wait(0) and not bell.wait(0)
+        subprocess.run([*segctl, "signal", "--all", "a"], check=True)
+        assert bell.wait(0) and not bell.wait(0)
+        with subprocess.Popen([*segctl, "wait", "a"]) as waiter:
+            assert until(lambda: bell.load(bell.WAITERS) == 1)
+            bell.signal()
+            assert waiter.wait(20) == 0
+        ringer = threading.Timer(0.1, subprocess.run,
+                                 [[*segctl, "signal", "a"]])
+        ringer.start()
+        assert bell.wait(20)
+        ringer.join()
+        bell.close()
+        segment.close()
 
 
 def test_errors_between_pipelined_requests_take_no_handles(broker):
