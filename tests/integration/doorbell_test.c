@@ -599,6 +599,35 @@ START_TEST(many_pipelined_replies_bring_their_doorbells)
 }
 END_TEST
 
+/* The example is started with a text, or without. */
+static test_pid start_example(const char *text)
+{
+    const char *build = getenv("BUILD");
+    char program[TEST_PATH_MAX];
+    char socket[TEST_PATH_MAX];
+    const char *const argv[] = {program, "letter", text, NULL};
+    const char *const environment[] = {socket, NULL};
+    struct test_spawn spawn = {
+        .argv = argv, .environment = environment, .output = output};
+    test_path(program, "%s/examples/doorbell%s", build ? build : "build",
+              test_broker_suffix);
+    test_path(socket, "SEGBROKER_SOCKET=%s", recovery_broker.socket);
+    return test_spawn(&spawn);
+}
+
+START_TEST(example_passes_a_text_on)
+{
+    char text[100];
+    test_pid waiter = start_example(NULL);
+    /* Else it would be gone with the one who gives it. */
+    REQUIRE(TEST_UNTIL(HANG_MS, recovery_is_found("letter")));
+    REQUIRE_INT(test_join(start_example("good morning")), 0);
+    REQUIRE_INT(test_join(waiter), 0);
+    test_read(output, text, sizeof(text));
+    REQUIRE_PART(text, "good morning");
+}
+END_TEST
+
 static Suite *doorbell_suite(void)
 {
     Suite *suite = suite_create("doorbell");
@@ -627,6 +656,7 @@ static Suite *doorbell_suite(void)
     tcase_add_test(tests, who_keeps_the_page_alone_keeps_it_charged);
     tcase_add_test(tests, ticket_gives_the_doorbell_too);
     tcase_add_test(tests, many_pipelined_replies_bring_their_doorbells);
+    tcase_add_test(tests, example_passes_a_text_on);
     return suite;
 }
 
