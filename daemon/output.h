@@ -8,7 +8,7 @@
  * A handle that was sent and not yet taken out of the socket counts against
  * the broker's descriptor limit, for all connections together. So there is a
  * pool of unread handles. A connection that has read everything always gets
- * its next message, of a single handle when the pool is used up, so that no
+ * its next message, of a single reply when the pool is used up, so that no
  * crowd of others can starve it. One that has not may go on as far as its own
  * bound and the pool reach; then its replies are held back until it reads.
  */
