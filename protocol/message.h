@@ -209,11 +209,11 @@ struct message_segment {
     bool may_write;
     bool commit;
     bool persist;
-    bool doorbell;
     uint64_t grants;
     uint64_t created_at; /* seconds since 1970 UTC */
     uint64_t tickets;    /* that can be redeemed still */
     bool of_file;
+    bool doorbell;
     bool freezable;
     enum protocol_frozen frozen; /* where it is freezable */
 };

@@ -167,6 +167,13 @@ START_TEST(largest_record_is_one_line)
 }
 END_TEST
 
+/* More handles of it than there are kinds. */
+static const char bad_doorbell[] =
+    "{\"record\":\"keep\",\"handles\":2,\"segment\":1,\"found\":false,"
+    "\"owner\":\"1\",\"size\":1,\"mapped_size\":4096,\"created_at\":1,"
+    "\"commit\":true,\"persist\":false,\"read\":[],\"write\":[],"
+    "\"doorbell\":4}";
+
 START_TEST(what_is_no_record_is_refused)
 {
     static const char *const bad[] = {
@@ -182,10 +189,7 @@ START_TEST(what_is_no_record_is_refused)
         "{\"record\":\"listen\",\"handles\":1}",
         "{\"record\":\"ready\",\"handles\":0,\"next\":1}",
         "{\"record\":\"keep\",\"handles\":1,\"segment\":1}",
-        "{\"record\":\"keep\",\"handles\":2,\"segment\":1,\"found\":false,"
-        "\"owner\":\"1\",\"size\":1,\"mapped_size\":4096,\"created_at\":1,"
-        "\"commit\":true,\"persist\":false,\"read\":[],\"write\":[],"
-        "\"doorbell\":4}",
+        bad_doorbell,
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
