@@ -328,6 +328,29 @@ START_TEST(comes_back_after_the_broker)
 }
 END_TEST
 
+START_TEST(file_may_have_a_doorbell)
+{
+    segb_file file = {-1, test_file_open(path, TEST_RO)};
+    segb_create_options options = {.struct_size = sizeof(options),
+                                   .access = SEGB_RO,
+                                   .file = &file,
+                                   .doorbell = 1};
+    segb_segment *made, *opened;
+    REQUIRE_INT(segb_create(client, "a", 0, &options, &made), 0);
+    test_close((int)file.read);
+    uint64_t page = raw_used(&recovery_client, "total", "bytes");
+    REQUIRE(page > 0);
+    REQUIRE_INT(segb_signal(made), 0);
+    recovery_crash();
+    REQUIRE_INT(raw_used(&recovery_client, "total", "bytes"), page);
+    opened = open_for(client, "a", SEGB_RO);
+    REQUIRE_INT(segb_wait(opened, 0), 0);
+    expect_text(opened, TEXT);
+    segb_close(opened);
+    segb_close(made);
+}
+END_TEST
+
 START_TEST(many_files_at_once_are_all_served)
 {
     enum { MANY = 40 };
@@ -362,6 +385,7 @@ static Suite *file_suite(void)
     tcase_add_test(tests, file_cannot_persist_or_be_frozen);
     tcase_add_test(tests, revoked_file_keeps_its_bytes);
     tcase_add_test(tests, comes_back_after_the_broker);
+    tcase_add_test(tests, file_may_have_a_doorbell);
     tcase_add_test(tests, many_files_at_once_are_all_served);
     return suite;
 }
