@@ -1,8 +1,8 @@
 /*
  * Beside the page a semaphore for those who wait, and one for those whose
  * event loop waits: WaitOnAddress knows only the threads of its own process.
- * Both have an empty list of rights, so that nobody makes more of the handle
- * that he was given.
+ * Both have a list of rights that gives none, so that nobody makes more of the
+ * handle that he was given.
  */
 #include "bell.h"
 

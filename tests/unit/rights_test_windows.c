@@ -102,20 +102,12 @@ START_TEST(client_of_a_pipe_is_this_process_with_few_rights)
 }
 END_TEST
 
-START_TEST(section_is_nobodys)
+static void expect_nobodys(frame_handle object)
 {
-    frame_handle parts[SEGMENT_PARTS_MAX];
     PSECURITY_DESCRIPTOR descriptor;
-    struct segment *segment;
+    PACL list = list_of((HANDLE)object, &descriptor);
     ACE_HEADER *owner;
-    PACL list;
 
-    ck_assert_int_eq(segment_new(&(struct segment_plan){.mapped_size = 65536,
-                                                        .commit = true},
-                                 &segment),
-                     0);
-    ck_assert_uint_eq(segment_parts(segment, parts), 1);
-    list = list_of((HANDLE)parts[0], &descriptor);
     ck_assert_uint_eq(list->AceCount, 1);
     /* Its owner could write this list otherwise. */
     owner = entry_about(list, WinCreatorOwnerRightsSid);
@@ -123,6 +115,19 @@ START_TEST(section_is_nobodys)
     ck_assert_uint_eq(owner->AceType, ACCESS_ALLOWED_ACE_TYPE);
     ck_assert_uint_eq(((ACCESS_ALLOWED_ACE *)owner)->Mask, 0);
     LocalFree(descriptor);
+}
+
+START_TEST(section_is_nobodys)
+{
+    frame_handle parts[SEGMENT_PARTS_MAX];
+    struct segment *segment;
+
+    ck_assert_int_eq(segment_new(&(struct segment_plan){.mapped_size = 65536,
+                                                        .commit = true},
+                                 &segment),
+                     0);
+    ck_assert_uint_eq(segment_parts(segment, parts), 1);
+    expect_nobodys(parts[0]);
     segment_free(segment);
 }
 END_TEST
@@ -179,16 +184,13 @@ START_TEST(doorbell_gives_no_more_than_to_ring_and_wait)
 {
     frame_handle parts[BELL_PARTS_MAX];
     struct lent *handles[PROTOCOL_BELL_HANDLES];
-    PSECURITY_DESCRIPTOR descriptor;
     struct bell *bell;
     HANDLE copy;
 
     ck_assert_int_eq(bell_new(&bell), 0);
     ck_assert_uint_eq(bell_parts(bell, parts), BELL_PARTS_MAX);
-    for (int i = 0; i < BELL_PARTS_MAX; i++) {
-        ck_assert_uint_eq(list_of((HANDLE)parts[i], &descriptor)->AceCount, 0);
-        LocalFree(descriptor);
-    }
+    for (int i = 0; i < BELL_PARTS_MAX; i++)
+        expect_nobodys(parts[i]);
     ck_assert_int_eq(bell_handles(bell, handles), PROTOCOL_BELL_HANDLES);
     for (int i = 1; i < PROTOCOL_BELL_HANDLES; i++) {
         HANDLE handle = (HANDLE)handles[i]->handle;
