@@ -36,4 +36,13 @@ struct file_plan {
  */
 const struct file_problem *file_prepare(struct file_plan *plan);
 
+/* ---- what all systems have in common (file.c) ---- */
+
+extern const struct file_problem file_no_write;
+extern const struct file_problem file_failed;
+
+/* Settles how many bytes a segment of a file of `size` bytes has: where those
+ * are more, the file is to be made larger. */
+const struct file_problem *file_fit(struct file_plan *plan, uint64_t size);
+
 #endif

@@ -1,11 +1,11 @@
 #include "file.h"
 
 #include "handle.h"
+#include "segment_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <stddef.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -27,23 +27,15 @@ static const struct file_problem
                 "the file for reading: it is not open for reading only"},
     TWO = {PROTOCOL_INVALID_ARGUMENT,
            "the file for reading is another one than the file"},
-    NO_WRITE = {PROTOCOL_INVALID_ARGUMENT,
-                "rw access: no file for reading and writing came along"},
     NO_READ = {PROTOCOL_INVALID_ARGUMENT,
                "ro or cow access: no file for reading only came along"},
     OWNER = {PROTOCOL_ACCESS_DENIED, "the file: it is another user's"},
     SERVED = {PROTOCOL_NOT_SUPPORTED,
               "the file: another program or host serves it, and may change or "
               "stop it at any time"},
-    EMPTY = {PROTOCOL_FILE_EMPTY, "the file is empty, and no size was given"},
-    SMALL = {PROTOCOL_FILE_TOO_SMALL,
-             "the file is smaller than the size asked for, and only rw access "
-             "makes it larger"},
-    LARGE = {PROTOCOL_FILE_TOO_SMALL, "the file is larger than 2^53-1 bytes"},
     FULL = {PROTOCOL_FILE_FULL,
             "the file cannot be made that large: no room is left, or a limit "
             "is reached"},
-    FAILED = {PROTOCOL_INTERNAL, "the file cannot be looked at"},
     MEMORY = {PROTOCOL_INTERNAL, "out of memory"};
 
 /* ---- questions that nobody but the kernel answers ---- */
@@ -54,7 +46,7 @@ static const struct file_problem *check_flags(int fd, int access,
     int flags = fcntl(fd, F_GETFL);
 
     if (flags < 0)
-        return &FAILED;
+        return &file_failed;
     if (flags & O_PATH)
         return &PATH_ONLY;
     if ((flags & O_ACCMODE) != access)
@@ -62,48 +54,46 @@ static const struct file_problem *check_flags(int fd, int access,
     return flags & O_APPEND ? &APPEND : NULL;
 }
 
-static const struct file_problem *check_kind(int fd, uint32_t user,
-                                             struct statx *status)
+static const struct file_problem *check_kind(int fd, uint32_t user)
 {
+    struct statx status;
+
     if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
-              STATX_TYPE | STATX_UID | STATX_INO, status) < 0)
-        return &FAILED;
-    if (!S_ISREG(status->stx_mode))
+              STATX_TYPE | STATX_UID, &status) < 0)
+        return &file_failed;
+    if (!S_ISREG(status.stx_mode))
         return &KIND;
-    return user == 0 || status->stx_uid == user ? NULL : &OWNER;
+    return user == 0 || status.stx_uid == user ? NULL : &OWNER;
 }
 
-static const struct file_problem *check_handle(int fd, int access,
-                                               const struct file_plan *plan,
-                                               struct statx *status)
+/* Of one handle, unless there is none. */
+static const struct file_problem *check_handle(frame_handle handle, int access,
+                                               const struct file_plan *plan)
 {
-    const struct file_problem *problem =
-        check_flags(fd, access, access == O_RDWR ? &NOT_BOTH : &NOT_READ);
+    const struct file_problem *problem;
 
-    return problem ? problem : check_kind(fd, plan->user, status);
-}
-
-static bool is_same(const struct statx *one, const struct statx *other)
-{
-    return one->stx_ino == other->stx_ino &&
-           one->stx_dev_major == other->stx_dev_major &&
-           one->stx_dev_minor == other->stx_dev_minor;
+    if (handle == HANDLE_NONE)
+        return NULL;
+    problem = check_flags((int)handle, access,
+                          access == O_RDWR ? &NOT_BOTH : &NOT_READ);
+    return problem ? problem : check_kind((int)handle, plan->user);
 }
 
 static const struct file_problem *check_handles(const struct file_plan *plan)
 {
     bool has_write = plan->write != HANDLE_NONE;
     bool has_read = plan->read != HANDLE_NONE;
-    const struct file_problem *problem = NULL;
-    struct statx write, read;
+    const struct file_problem *problem;
 
-    if (plan->access == PROTOCOL_RW ? !has_write : !has_read)
-        return plan->access == PROTOCOL_RW ? &NO_WRITE : &NO_READ;
-    if (has_write)
-        problem = check_handle((int)plan->write, O_RDWR, plan, &write);
-    if (!problem && has_read)
-        problem = check_handle((int)plan->read, O_RDONLY, plan, &read);
-    if (!problem && has_write && has_read && !is_same(&write, &read))
+    if (plan->access == PROTOCOL_RW && !has_write)
+        return &file_no_write;
+    if (plan->access != PROTOCOL_RW && !has_read)
+        return &NO_READ;
+    problem = check_handle(plan->write, O_RDWR, plan);
+    if (!problem)
+        problem = check_handle(plan->read, O_RDONLY, plan);
+    if (!problem && has_write && has_read &&
+        !segment_file_same((int)plan->write, (int)plan->read, false))
         problem = &TWO;
     return problem;
 }
@@ -116,7 +106,7 @@ static const struct file_problem *check_system(int fd)
     struct statfs status;
 
     if (fstatfs(fd, &status) < 0)
-        return &FAILED;
+        return &file_failed;
     switch ((unsigned)status.f_type) {
     case MAGIC_FUSE:
     case MAGIC_CEPH:
@@ -144,7 +134,7 @@ static const struct file_problem *growth_problem(void)
     case EOVERFLOW:
         return &FULL;
     default:
-        return &FAILED;
+        return &file_failed;
     }
 }
 
@@ -180,21 +170,15 @@ static const struct file_problem *grow(int fd, uint64_t before,
 
 static const struct file_problem *fit(struct file_plan *plan, int fd)
 {
+    const struct file_problem *problem;
     struct stat status;
     uint64_t size;
 
     if (fstat(fd, &status) < 0)
-        return &FAILED;
+        return &file_failed;
     size = (uint64_t)status.st_size;
-    if (plan->size == 0)
-        plan->size = size;
-    if (plan->size == 0)
-        return &EMPTY;
-    if (plan->size > PROTOCOL_INTEGER_MAX)
-        return &LARGE;
-    if (plan->size <= size)
-        return NULL;
-    return plan->access == PROTOCOL_RW ? grow(fd, size, plan) : &SMALL;
+    problem = file_fit(plan, size);
+    return problem || plan->size <= size ? problem : grow(fd, size, plan);
 }
 
 static const struct file_problem *make(struct file_plan *plan, int fd)
@@ -211,12 +195,6 @@ static const struct file_problem *make(struct file_plan *plan, int fd)
                : &MEMORY;
 }
 
-static void close_handle(frame_handle handle)
-{
-    if (handle != HANDLE_NONE)
-        close((int)handle);
-}
-
 const struct file_problem *file_prepare(struct file_plan *plan)
 {
     const struct file_problem *problem = check_handles(plan);
@@ -225,8 +203,8 @@ const struct file_problem *file_prepare(struct file_plan *plan)
     if (!problem)
         problem = make(plan, fd);
     if (problem) {
-        close_handle(plan->write);
-        close_handle(plan->read);
+        handle_close(plan->write);
+        handle_close(plan->read);
     }
     plan->write = plan->read = HANDLE_NONE;
     return problem;

@@ -4,7 +4,7 @@
 #ifndef SEGBROKER_SEGMENT_FILE_H
 #define SEGBROKER_SEGMENT_FILE_H
 
-#include "frame.h"
+#include "segment.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,10 +16,20 @@ int segment_outcome(int error);
  * or O_RDWR). */
 bool segment_file_is(int fd, uint64_t size, int access);
 
-/* What a segment of a file was made of, out of its parts: which of them is for
- * what. HANDLE_NONE: none. 0, or negative when they are no such parts. */
-int segment_file_sort(const frame_handle *parts, unsigned count,
-                      frame_handle *write, frame_handle *read);
+/*
+ * Lends the descriptors that a segment is made of, HANDLE_NONE (then NULL)
+ * where it has none. 0; or SEGMENT_E_NO_MEMORY, and they stay the caller's.
+ */
+int segment_file_lend(frame_handle write, frame_handle read,
+                      struct lent **writable, struct lent **readable);
+
+/* The handles of these; how many. */
+unsigned segment_file_parts(const struct lent *writable,
+                            const struct lent *readable, frame_handle *parts);
+
+/* segment_adopt, of the parts of a file's segment. */
+int segment_file_adopt(const frame_handle *parts, unsigned count,
+                       struct segment **segment);
 
 /* Whether `shown` is open to the same file, for writing too if `writable`. */
 bool segment_file_same(int fd, int shown, bool writable);

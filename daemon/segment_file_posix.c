@@ -1,7 +1,6 @@
 #include "segment_file.h"
 
 #include "handle.h"
-#include "segment.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,9 +42,38 @@ bool segment_file_is(int fd, uint64_t size, int access)
            (uint64_t)status.st_size == size;
 }
 
-int segment_file_sort(const frame_handle *parts, unsigned count,
-                      frame_handle *write, frame_handle *read)
+int segment_file_lend(frame_handle write, frame_handle read,
+                      struct lent **writable, struct lent **readable)
 {
+    *writable = write == HANDLE_NONE ? NULL : lent_new(write);
+    *readable = read == HANDLE_NONE ? NULL : lent_new(read);
+    if ((*writable || write == HANDLE_NONE) &&
+        (*readable || read == HANDLE_NONE))
+        return 0;
+    lent_abandon(*writable);
+    lent_abandon(*readable);
+    return SEGMENT_E_NO_MEMORY;
+}
+
+unsigned segment_file_parts(const struct lent *writable,
+                            const struct lent *readable, frame_handle *parts)
+{
+    unsigned count = 0;
+
+    if (writable)
+        parts[count++] = writable->handle;
+    if (readable)
+        parts[count++] = readable->handle;
+    return count;
+}
+
+/* Which part is for what, HANDLE_NONE where there is none. 0, or negative when
+ * they are no such parts. */
+static int sort(const frame_handle *parts, unsigned count, frame_handle *write,
+                frame_handle *read)
+{
+    unsigned found;
+
     *write = *read = HANDLE_NONE;
     for (unsigned i = 0; i < count; i++) {
         int flags = fcntl((int)parts[i], F_GETFL);
@@ -55,11 +83,21 @@ int segment_file_sort(const frame_handle *parts, unsigned count,
         else if (flags >= 0 && (flags & O_ACCMODE) == O_RDONLY)
             *read = parts[i];
     }
-    return count == (unsigned)((*write != HANDLE_NONE) +
-                               (*read != HANDLE_NONE)) &&
-                   count > 0
-               ? 0
-               : -1;
+    found = (unsigned)((*write != HANDLE_NONE) + (*read != HANDLE_NONE));
+    return count > 0 && count == found ? 0 : -1;
+}
+
+int segment_file_adopt(const frame_handle *parts, unsigned count,
+                       struct segment **segment)
+{
+    frame_handle write, read;
+    int r = SEGMENT_E_SYSTEM;
+
+    if (sort(parts, count, &write, &read) == 0)
+        r = segment_of_file(write, read, 0, segment);
+    if (r < 0)
+        segment_close_parts(parts, count);
+    return r;
 }
 
 /* Asks nobody but the kernel: a stranger may serve what is shown. */

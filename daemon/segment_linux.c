@@ -97,20 +97,12 @@ int segment_of_file(frame_handle write, frame_handle read, uint64_t size,
     struct segment *s = malloc(sizeof(*s));
 
     (void)size;
-    if (!s)
-        return SEGMENT_E_NO_MEMORY;
-    *s = (struct segment){.own = -1};
-    if (write != HANDLE_NONE)
-        s->writable = lent_new(write);
-    if (read != HANDLE_NONE)
-        s->readable = lent_new(read);
-    if ((write == HANDLE_NONE) == !s->writable &&
-        (read == HANDLE_NONE) == !s->readable) {
+    if (s)
+        s->own = -1;
+    if (s && segment_file_lend(write, read, &s->writable, &s->readable) == 0) {
         *segment = s;
         return 0;
     }
-    lent_abandon(s->writable);
-    lent_abandon(s->readable);
     free(s);
     return SEGMENT_E_NO_MEMORY;
 }
@@ -180,30 +172,10 @@ struct segment *segment_free(struct segment *segment)
 unsigned segment_parts(const struct segment *segment,
                        frame_handle parts[SEGMENT_PARTS_MAX])
 {
-    unsigned count = 0;
-
-    if (!is_of_file(segment)) {
-        parts[0] = segment->own;
-        return 1;
-    }
-    if (segment->writable)
-        parts[count++] = segment->writable->handle;
-    if (segment->readable)
-        parts[count++] = segment->readable->handle;
-    return count;
-}
-
-static int adopt_file(const frame_handle *parts, unsigned count,
-                      struct segment **segment)
-{
-    frame_handle write, read;
-    int r = SEGMENT_E_SYSTEM;
-
-    if (segment_file_sort(parts, count, &write, &read) == 0)
-        r = segment_of_file(write, read, 0, segment);
-    if (r < 0)
-        segment_close_parts(parts, count);
-    return r;
+    if (is_of_file(segment))
+        return segment_file_parts(segment->writable, segment->readable, parts);
+    parts[0] = segment->own;
+    return 1;
 }
 
 int segment_adopt(const frame_handle *parts, unsigned count,
@@ -212,7 +184,7 @@ int segment_adopt(const frame_handle *parts, unsigned count,
     struct segment *s;
 
     if (plan->of_file)
-        return adopt_file(parts, count, segment);
+        return segment_file_adopt(parts, count, segment);
     if (count != 1 ||
         !segment_file_is((int)parts[0], plan->mapped_size, O_RDWR)) {
         segment_close_parts(parts, count);

@@ -46,58 +46,35 @@ static int open_both(int *writable, int *readable)
     return -1;
 }
 
-/* Adopts both. */
-static struct segment *own_both(int writable, int readable)
-{
-    struct segment *s = calloc(1, sizeof(*s));
-
-    if (s && (s->writable = lent_new(writable)) != NULL &&
-        (s->readable = lent_new(readable)) != NULL)
-        return s;
-    if (!s || !s->writable)
-        close(writable);
-    close(readable);
-    return segment_free(s);
-}
-
-int segment_new(const struct segment_plan *plan, struct segment **segment)
-{
-    int writable, readable, error;
-
-    if (open_both(&writable, &readable) < 0)
-        return segment_outcome(errno);
-    if (ftruncate(writable, (off_t)plan->mapped_size) < 0) {
-        error = errno;
-        close(writable);
-        close(readable);
-        return segment_outcome(error);
-    }
-    *segment = own_both(writable, readable);
-    return *segment ? 0 : SEGMENT_E_NO_MEMORY;
-}
-
 int segment_of_file(frame_handle write, frame_handle read, uint64_t size,
                     struct segment **segment)
 {
     struct segment *s = malloc(sizeof(*s));
 
     (void)size;
-    if (!s)
-        return SEGMENT_E_NO_MEMORY;
-    *s = (struct segment){0};
-    if (write != HANDLE_NONE)
-        s->writable = lent_new(write);
-    if (read != HANDLE_NONE)
-        s->readable = lent_new(read);
-    if ((write == HANDLE_NONE) == !s->writable &&
-        (read == HANDLE_NONE) == !s->readable) {
+    if (s && segment_file_lend(write, read, &s->writable, &s->readable) == 0) {
         *segment = s;
         return 0;
     }
-    lent_abandon(s->writable);
-    lent_abandon(s->readable);
     free(s);
     return SEGMENT_E_NO_MEMORY;
+}
+
+int segment_new(const struct segment_plan *plan, struct segment **segment)
+{
+    int writable, readable, r;
+
+    if (open_both(&writable, &readable) < 0)
+        return segment_outcome(errno);
+    if (ftruncate(writable, (off_t)plan->mapped_size) < 0)
+        r = segment_outcome(errno);
+    else
+        r = segment_of_file(writable, readable, 0, segment);
+    if (r < 0) {
+        close(writable);
+        close(readable);
+    }
+    return r;
 }
 
 void segment_empty(struct segment *segment)
@@ -151,41 +128,20 @@ struct segment *segment_free(struct segment *segment)
 unsigned segment_parts(const struct segment *segment,
                        frame_handle parts[SEGMENT_PARTS_MAX])
 {
-    unsigned count = 0;
-
-    if (segment->writable)
-        parts[count++] = segment->writable->handle;
-    if (segment->readable)
-        parts[count++] = segment->readable->handle;
-    return count;
-}
-
-static int adopt_file(const frame_handle *parts, unsigned count,
-                      struct segment **segment)
-{
-    frame_handle write, read;
-    int r = SEGMENT_E_SYSTEM;
-
-    if (segment_file_sort(parts, count, &write, &read) == 0)
-        r = segment_of_file(write, read, 0, segment);
-    if (r < 0)
-        segment_close_parts(parts, count);
-    return r;
+    return segment_file_parts(segment->writable, segment->readable, parts);
 }
 
 int segment_adopt(const frame_handle *parts, unsigned count,
                   const struct segment_plan *plan, struct segment **segment)
 {
-    if (plan->of_file)
-        return adopt_file(parts, count, segment);
-    if (count != 2 ||
-        !segment_file_is((int)parts[0], plan->mapped_size, O_RDWR) ||
-        !segment_file_is((int)parts[1], plan->mapped_size, O_RDONLY)) {
-        segment_close_parts(parts, count);
-        return SEGMENT_E_SYSTEM;
-    }
-    *segment = own_both((int)parts[0], (int)parts[1]);
-    return *segment ? 0 : SEGMENT_E_NO_MEMORY;
+    /* Memory has both descriptors, and is a file like any other here. */
+    if (plan->of_file ||
+        (count == 2 &&
+         segment_file_is((int)parts[0], plan->mapped_size, O_RDWR) &&
+         segment_file_is((int)parts[1], plan->mapped_size, O_RDONLY)))
+        return segment_file_adopt(parts, count, segment);
+    segment_close_parts(parts, count);
+    return SEGMENT_E_SYSTEM;
 }
 
 bool segment_is(const struct segment *segment, frame_handle handle,
