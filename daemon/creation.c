@@ -283,7 +283,6 @@ static bool host_has_room(const struct registry_new *new)
 static int enter(struct call *call, struct creation *job)
 {
     struct registry_new *new = &job->new;
-
     int r = 0;
 
     new->name = call->request->create.name;
@@ -300,6 +299,17 @@ static int enter(struct call *call, struct creation *job)
     return r;
 }
 
+/* Goes on with the memory that there is, unless `r` says that there is none. */
+static int go_on(struct call *call, struct creation *job, int r)
+{
+    if (r == 0)
+        r = enter(call, job);
+    if (r == 0)
+        return run_steps(call, job);
+    job_free(job);
+    return refuse_segment(call, r);
+}
+
 static int make_memory(struct call *call, struct creation *job)
 {
     struct registry_new *new = &job->new;
@@ -310,12 +320,7 @@ static int make_memory(struct call *call, struct creation *job)
 
     if (host_has_room(new))
         r = segment_new(&plan, &new->memory);
-    if (r == 0)
-        r = enter(call, job);
-    if (r == 0)
-        return run_steps(call, job);
-    job_free(job);
-    return refuse_segment(call, r);
+    return go_on(call, job, r);
 }
 
 /* ---- of a file ---- */
@@ -326,7 +331,6 @@ static int go_on_with_file(struct call *call)
     struct creation *job = call->data;
     const char *name = call->request->create.name;
     struct entry *entry = NULL;
-    int r;
 
     if (name)
         entry =
@@ -336,11 +340,7 @@ static int go_on_with_file(struct call *call)
         job_free(job);
         return request_create_existing(call, entry);
     }
-    r = enter(call, job);
-    if (r == 0)
-        return run_steps(call, job);
-    job_free(job);
-    return refuse_segment(call, r);
+    return go_on(call, job, 0);
 }
 
 static int refuse_file(struct call *call)
@@ -357,22 +357,19 @@ static void after_filing(void *data, const struct file_plan *plan,
     struct pending *pending = job->pending;
 
     job->pending = NULL;
-    if (!problem) {
+    if (pending->peer && !problem) {
         job->new.memory = plan->segment;
         job->new.size = job->new.mapped_size = plan->size;
-    }
-    if (pending->peer && !problem) {
         request_resume_with(pending, go_on_with_file, job);
         return;
     }
     job_free(job);
-    if (pending->peer) {
-        request_resume_with(pending, refuse_file, (void *)problem);
-        return;
-    }
     if (!problem)
         segment_free(plan->segment);
-    pending_free(pending);
+    if (pending->peer)
+        request_resume_with(pending, refuse_file, (void *)problem);
+    else
+        pending_free(pending);
 }
 
 static int look_at_file(struct call *call, struct creation *job)

@@ -86,24 +86,20 @@ int filing_start(struct broker *broker, struct caller *caller,
                          .done = done,
                          .data = data,
                          .open = 2};
-    uv_timer_init(&broker->loop, &f->late);
     f->late.data = f->over.data = f;
-    if (uv_async_init(&broker->loop, &f->over, on_over) < 0)
-        goto undo_timer;
-    if (uv_thread_create(&f->thread, look, f) < 0)
-        goto undo_async;
+    if (uv_async_init(&broker->loop, &f->over, on_over) < 0) {
+        callers_unref(&broker->callers, caller);
+        free(f);
+        return -1;
+    }
+    uv_timer_init(&broker->loop, &f->late);
+    if (uv_thread_create(&f->thread, look, f) < 0) {
+        uv_close((uv_handle_t *)&f->late, on_closed);
+        uv_close((uv_handle_t *)&f->over, on_closed);
+        callers_unref(&broker->callers, caller);
+        return -1;
+    }
     uv_timer_start(&f->late, on_late, FILING_SECONDS * UINT64_C(1000), 0);
     caller->is_filing = true;
     return 0;
-
-undo_async:
-    uv_close((uv_handle_t *)&f->over, on_closed);
-    uv_close((uv_handle_t *)&f->late, on_closed);
-    callers_unref(&broker->callers, caller);
-    return -1;
-undo_timer:
-    f->open = 1;
-    uv_close((uv_handle_t *)&f->late, on_closed);
-    callers_unref(&broker->callers, caller);
-    return -1;
 }
