@@ -74,6 +74,10 @@ struct access_rights request_rights(const struct call *call,
 int request_find_target(struct call *call, const struct message_target *target,
                         struct entry **found);
 
+/* The same, for what only owner and administrators may do. */
+int request_find_own(struct call *call, const struct message_target *target,
+                     struct entry **found);
+
 /* Whether a grant of that access would write to what is frozen; refuses it. */
 bool request_is_frozen(const struct entry *entry, enum protocol_access access);
 int request_refuse_frozen(struct call *call, const struct entry *entry);

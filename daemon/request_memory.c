@@ -163,15 +163,10 @@ static int freeze(struct call *call, struct entry *entry)
 int request_freeze(struct call *call)
 {
     struct entry *entry;
-    int r = request_find_target(call, &call->request->freeze.target, &entry);
+    int r = request_find_own(call, &call->request->freeze.target, &entry);
 
     if (r != 0)
         return r < 0 ? r : 0;
-    if (!request_rights(call, entry).remove)
-        return request_refuse(call, PROTOCOL_ACCESS_DENIED,
-                              "only its owner and administrators may freeze "
-                              "segment %llu",
-                              (unsigned long long)entry->id);
     if (entry->stage != ENTRY_LIVE)
         return request_refuse(call, PROTOCOL_NOT_FOUND,
                               "nobody can open segment %llu any more",

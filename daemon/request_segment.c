@@ -42,6 +42,20 @@ int request_find_target(struct call *call, const struct message_target *target,
     return 0;
 }
 
+int request_find_own(struct call *call, const struct message_target *target,
+                     struct entry **found)
+{
+    int r = request_find_target(call, target, found);
+
+    if (r != 0 || request_rights(call, *found).remove)
+        return r;
+    r = request_refuse(call, PROTOCOL_ACCESS_DENIED,
+                       "only its owner and administrators may %s segment %llu",
+                       message_op_name(call->request->op),
+                       (unsigned long long)(*found)->id);
+    return r < 0 ? r : 1;
+}
+
 /* ---- create, open, release ---- */
 
 static int open_entry(struct call *call, struct entry *entry,
@@ -221,15 +235,10 @@ int request_reclaim(struct call *call)
 int request_remove(struct call *call)
 {
     struct entry *entry;
-    int r = request_find_target(call, &call->request->remove, &entry);
+    int r = request_find_own(call, &call->request->remove, &entry);
 
     if (r != 0)
         return r < 0 ? r : 0;
-    if (!request_rights(call, entry).remove)
-        return request_refuse(call, PROTOCOL_ACCESS_DENIED,
-                              "only its owner and administrators may remove "
-                              "segment %llu",
-                              (unsigned long long)entry->id);
     if (!entry->is_found)
         return request_refuse(call, PROTOCOL_NOT_FOUND,
                               "segment %llu has no name",
