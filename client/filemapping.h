@@ -172,6 +172,53 @@ typedef struct _MEMORY_BASIC_INFORMATION {
 }
 #endif
 
+/* ---- the plain names, which Windows has ---- */
+
+#ifdef SEGB_WIN32_NAMES
+
+#include <string.h>
+
+#define WINAPI
+
+#define CreateFileMappingA SegCreateFileMappingA
+#define CreateFileMappingW SegCreateFileMappingW
+#define OpenFileMappingA SegOpenFileMappingA
+#define OpenFileMappingW SegOpenFileMappingW
+#define MapViewOfFile SegMapViewOfFile
+#define MapViewOfFileEx SegMapViewOfFileEx
+#define UnmapViewOfFile SegUnmapViewOfFile
+#define FlushViewOfFile SegFlushViewOfFile
+#define VirtualQuery SegVirtualQuery
+#define CloseHandle SegCloseHandle
+#define DuplicateHandle SegDuplicateHandle
+#define GetCurrentProcess SegGetCurrentProcess
+#define GetLastError SegGetLastError
+#define SetLastError SegSetLastError
+
+#define CopyMemory memcpy
+#define MoveMemory memmove
+#define FillMemory(to, size, byte) memset(to, byte, size)
+#define ZeroMemory(to, size) memset(to, 0, size)
+
+#ifdef UNICODE
+typedef WCHAR TCHAR;
+typedef LPWSTR LPTSTR;
+typedef LPCWSTR LPCTSTR;
+#define SEGB_TEXT_(text) u##text
+#define CreateFileMapping SegCreateFileMappingW
+#define OpenFileMapping SegOpenFileMappingW
+#else
+typedef CHAR TCHAR;
+typedef LPSTR LPTSTR;
+typedef LPCSTR LPCTSTR;
+#define SEGB_TEXT_(text) text
+#define CreateFileMapping SegCreateFileMappingA
+#define OpenFileMapping SegOpenFileMappingA
+#endif
+#define TEXT(text) SEGB_TEXT_(text)
+
+#endif
+
 #endif
 
 #ifdef __cplusplus
@@ -288,53 +335,6 @@ void SegSetLastError(DWORD error);
 
 #ifdef __cplusplus
 }
-#endif
-
-/* ---- the plain names, where Windows does not have them ---- */
-
-#if defined(SEGB_WIN32_NAMES) && !defined(_WIN32)
-
-#include <string.h>
-
-#define WINAPI
-
-#define CreateFileMappingA SegCreateFileMappingA
-#define CreateFileMappingW SegCreateFileMappingW
-#define OpenFileMappingA SegOpenFileMappingA
-#define OpenFileMappingW SegOpenFileMappingW
-#define MapViewOfFile SegMapViewOfFile
-#define MapViewOfFileEx SegMapViewOfFileEx
-#define UnmapViewOfFile SegUnmapViewOfFile
-#define FlushViewOfFile SegFlushViewOfFile
-#define VirtualQuery SegVirtualQuery
-#define CloseHandle SegCloseHandle
-#define DuplicateHandle SegDuplicateHandle
-#define GetCurrentProcess SegGetCurrentProcess
-#define GetLastError SegGetLastError
-#define SetLastError SegSetLastError
-
-#define CopyMemory memcpy
-#define MoveMemory memmove
-#define FillMemory(to, size, byte) memset(to, byte, size)
-#define ZeroMemory(to, size) memset(to, 0, size)
-
-#ifdef UNICODE
-typedef WCHAR TCHAR;
-typedef LPWSTR LPTSTR;
-typedef LPCWSTR LPCTSTR;
-#define SEGB_TEXT_(text) u##text
-#define CreateFileMapping SegCreateFileMappingW
-#define OpenFileMapping SegOpenFileMappingW
-#else
-typedef CHAR TCHAR;
-typedef LPSTR LPTSTR;
-typedef LPCSTR LPCTSTR;
-#define SEGB_TEXT_(text) text
-#define CreateFileMapping SegCreateFileMappingA
-#define OpenFileMapping SegOpenFileMappingA
-#endif
-#define TEXT(text) SEGB_TEXT_(text)
-
 #endif
 
 #endif
