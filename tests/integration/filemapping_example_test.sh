@@ -6,9 +6,7 @@
 set -u
 
 build=${BUILD:-build}
-folder=$(mktemp -d)
-passed=0
-failed=0
+. tests/support/check.bash
 export SEGBROKER_SOCKET=$folder/run/broker.sock
 
 finish() {
@@ -21,28 +19,6 @@ finish() {
 trap finish EXIT
 # A writer that has ended fails a test, not the script.
 trap '' PIPE
-
-# check NAME COMMAND...
-check() {
-    local name=$1
-    shift
-    if "$@" >"$folder/output" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok $name"
-    else
-        failed=$((failed + 1))
-        echo "not ok $name"
-        sed 's/^/    /' "$folder/output"
-    fi
-}
-
-soon() {
-    local end=$((SECONDS + 20))
-    until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.05
-    done
-}
 
 # says TEXT COMMAND...: all that it prints is the text.
 says() {

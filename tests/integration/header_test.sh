@@ -8,25 +8,9 @@ set -u
 build=${BUILD:-build}
 headers=(client/segbroker.h client/filemapping.h)
 library=$build/libsegbroker.so.0
-folder=$(mktemp -d)
+. tests/support/check.bash
 trap 'rm -rf "$folder"' EXIT
-passed=0
-failed=0
 skipped=0
-
-# check NAME COMMAND...
-check() {
-    local name=$1
-    shift
-    if "$@" >"$folder/output" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok $name"
-    else
-        failed=$((failed + 1))
-        echo "not ok $name"
-        sed 's/^/    /' "$folder/output"
-    fi
-}
 
 skip() {
     skipped=$((skipped + 1))

@@ -3,24 +3,11 @@
 # uses the system's own calls, and no broker.
 set -u
 build=${BUILD:-build/windows}
-folder=$(mktemp -d)
-passed=0 failed=0
+. tests/support/check.bash
 name='Local\segbroker-example-'$$
 trap 'rm -rf "$folder"' EXIT
 # A writer that has ended fails the test, not the script.
 trap '' PIPE
-
-check() {
-    local what=$1
-    shift
-    if "$@" >"$folder/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL $what"
-        tail -5 "$folder/out"
-    fi
-}
 
 says() {
     local text=$1

@@ -3,21 +3,8 @@
 # its import library and wait for it in their own event loops.
 set -u
 build=${BUILD:-build/windows}
-folder=$(mktemp -d)
-passed=0 failed=0
+. tests/support/check.bash
 trap 'rm -rf "$folder"' EXIT
-
-check() {
-    local what=$1
-    shift
-    if "$@" >"$folder/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL $what"
-        tail -5 "$folder/out"
-    fi
-}
 
 declared() {
     gcc -E -P -Iclient client/segbroker.h client/filemapping.h |

@@ -5,30 +5,8 @@
 set -euo pipefail
 . tests/windows/prefix.bash
 build=${BUILD:-build/windows}
-passed=0 failed=0
 
-check() {
-    local what=$1
-    shift
-    if "$@" >"$folder/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL $what: $*"
-        tail -5 "$folder/out"
-    fi
-}
-
-# Looks again and again, for what the service manager does in its own time.
-soon() {
-    local end=$((SECONDS + 20))
-    until "$@"; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.1
-    done
-}
-
-folder=$(mktemp -d)
+. tests/support/check.bash
 # Its own: the service has one name.
 export WINEPREFIX=$folder/prefix
 # shellcheck disable=SC2317 # called by trap
