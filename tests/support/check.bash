@@ -5,16 +5,16 @@ folder=$(mktemp -d)
 passed=0
 failed=0
 
-# check NAME COMMAND...
+# check WHAT COMMAND...
 check() {
-    local name=$1
+    local what=$1
     shift
     if "$@" >"$folder/output" 2>&1; then
         passed=$((passed + 1))
-        echo "ok $name"
+        echo "ok $what"
     else
         failed=$((failed + 1))
-        echo "not ok $name"
+        echo "not ok $what"
         sed 's/^/    /' "$folder/output"
     fi
 }
