@@ -13,12 +13,14 @@ enum { TICK_MS = 500 };
 static const int SIGNALS[] = {SIGTERM, SIGINT, SIGHUP};
 enum { SIGNAL_COUNT = sizeof(SIGNALS) / sizeof(SIGNALS[0]) };
 
+static void on_collecting(uv_idle_t *collecting);
+
 static void on_tick(uv_timer_t *timer)
 {
     struct broker *broker = timer->data;
     bool again = peers_tick(broker);
 
-    again = registry_ask_held(&broker->registry) || again;
+    registry_ask_held(&broker->registry);
     if (uv_is_active((uv_handle_t *)&broker->keeping.grace))
         again = registry_ask_awaited(&broker->registry) || again;
     listener_descriptor_freed(broker->listener);
@@ -34,10 +36,32 @@ void broker_needs_tick(struct broker *broker)
         uv_timer_start(&broker->tick, on_tick, TICK_MS, TICK_MS);
 }
 
+/* What one turn leaves may be more than others should wait for. */
+static void collect(struct broker *broker)
+{
+    bool more = registry_collect(&broker->registry);
+
+    keeping_flush(&broker->keeping);
+    /* At the end all go at once. */
+    if (more && !uv_is_closing((uv_handle_t *)&broker->collecting))
+        uv_idle_start(&broker->collecting, on_collecting);
+    else
+        uv_idle_stop(&broker->collecting);
+    if (broker->registry.held)
+        broker_needs_tick(broker);
+}
+
+static void on_collecting(uv_idle_t *collecting)
+{
+    collect(collecting->data);
+}
+
 void broker_end_turn(struct broker *broker)
 {
-    if (broker->registry.dying && registry_end_turn(&broker->registry))
-        broker_needs_tick(broker);
+    if (uv_is_active((uv_handle_t *)&broker->collecting))
+        keeping_flush(&broker->keeping);
+    else
+        collect(broker);
 }
 
 void broker_stop(struct broker *broker)
@@ -83,7 +107,8 @@ static int start(struct broker *broker)
     callers_init(&broker->callers, broker->quota);
     registry_init(&broker->registry, &broker->callers);
     uv_timer_init(&broker->loop, &broker->tick);
-    broker->tick.data = broker;
+    uv_idle_init(&broker->loop, &broker->collecting);
+    broker->tick.data = broker->collecting.data = broker;
     peers_init(broker);
     keeping_restore(&broker->keeping);
     watch_signals(broker);
@@ -115,6 +140,7 @@ static void drain(struct broker *broker)
     /* libuv puts the deadly defaults back; a second SIGTERM is common. */
     host_ignore_signals();
     uv_close((uv_handle_t *)&broker->tick, NULL);
+    uv_close((uv_handle_t *)&broker->collecting, NULL);
     uv_run(&broker->loop, UV_RUN_DEFAULT);
 }
 

@@ -49,6 +49,7 @@ struct broker {
     struct pending *woken; /* requests that no longer wait, to be served */
     struct reload *reload; /* while one runs */
     uv_timer_t tick;       /* runs while something must be looked after */
+    uv_idle_t collecting;  /* runs while entries wait to be freed */
     uv_signal_t signals[3];
     uint64_t started_at; /* loop time, ms */
     struct peers peers;

@@ -13,9 +13,11 @@
  */
 #include "connection_windows.h"
 
+#include "closer_windows.h"
 #include "handle.h"
 #include "io_windows.h"
 #include "pipe_windows.h"
+#include "section_windows.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -621,9 +623,21 @@ void connection_finish(struct connection *connection)
 
 /* ---- handles ---- */
 
+/* Memory alone: nobody else has a part in its end. */
+static bool is_memory(HANDLE handle)
+{
+    struct section_information section;
+
+    return section_query(handle, &section) &&
+           !(section.attributes & (SEC_FILE | SEC_IMAGE));
+}
+
 void connection_dispose(frame_handle handle)
 {
-    handle_close(handle);
+    if (handle == HANDLE_NONE || is_memory((HANDLE)handle))
+        handle_close(handle);
+    else
+        closer_take((HANDLE)handle);
 }
 
 int connection_claim(struct connection *connection, struct frame_reader *reader,

@@ -70,6 +70,19 @@ static void tell_record(struct keeping *keeping, const struct record *record,
         lose_keeper(keeping);
 }
 
+/* Before the turn's replies is early enough. */
+static void post_record(struct keeping *keeping, const struct record *record)
+{
+    if (!keeping->is_alone && link_post(keeping->link, record) < 0)
+        lose_keeper(keeping);
+}
+
+void keeping_flush(struct keeping *keeping)
+{
+    if (keeping->link && !keeping->is_alone && link_flush(keeping->link) < 0)
+        lose_keeper(keeping);
+}
+
 static int keep(void *data, struct entry *entry)
 {
     struct restore_record made;
@@ -81,7 +94,10 @@ static int keep(void *data, struct entry *entry)
         return -1;
     }
     entry->is_kept = true;
-    tell_record(data, &made.record, is_known ? NULL : made.handles);
+    if (is_known)
+        post_record(data, &made.record);
+    else
+        tell_record(data, &made.record, made.handles);
     restore_deinit(&made);
     return 0;
 }
@@ -90,7 +106,7 @@ static void forget_id(struct keeping *keeping, uint64_t id)
 {
     struct record record = {.kind = RECORD_FORGET, .segment = {.segment = id}};
 
-    tell_record(keeping, &record, NULL);
+    post_record(keeping, &record);
 }
 
 static void forget(void *data, const struct entry *entry)
@@ -370,6 +386,7 @@ void keeping_rescue(struct keeping *keeping)
 
 void keeping_close(struct keeping *keeping)
 {
+    keeping_flush(keeping);
     keeping->broker->registry.keeper = (struct registry_keeper){0};
     keeping->link = link_close(keeping->link);
     uv_close((uv_handle_t *)&keeping->respawn, NULL);

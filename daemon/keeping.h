@@ -44,6 +44,10 @@ void keeping_restore(struct keeping *keeping);
 /* The broker serves: tells the keeper, and from now on listens to it. */
 void keeping_start(struct keeping *keeping);
 
+/* What the turn changed goes to the keeper, in one piece: before any reply
+ * that tells of it. */
+void keeping_flush(struct keeping *keeping);
+
 /* A client asked for it: the whole service shall end, or be replaced by the
  * program now on disk. */
 void keeping_tell(struct keeping *keeping, enum record_kind kind);

@@ -9,6 +9,9 @@
 _Static_assert((int)RECORD_HANDLES_MAX <= (int)CONNECTION_RECEIVE_MAX,
                "a record's handles come with one message");
 
+/* Posted lines wait until they are more than this; one more still fits. */
+enum { POSTED_MAX = PROTOCOL_LINE_MAX };
+
 static void forget_names(struct link *link)
 {
     for (unsigned i = 0; i < RECORD_HANDLES_MAX; i++)
@@ -26,7 +29,7 @@ struct link *link_new(struct connection *connection)
     link->connection = connection;
     forget_names(link);
     frame_reader_init(&link->reader, handle_close);
-    buffer_init(&link->out, PROTOCOL_LINE_MAX);
+    buffer_init(&link->out, POSTED_MAX + PROTOCOL_LINE_MAX);
     return link;
 }
 
@@ -252,16 +255,44 @@ int link_send_line(struct link *link, const char *line, size_t size,
     return r < 0 ? r : send_all(link, &sending);
 }
 
+static int write_out(struct link *link, const struct record *record)
+{
+    if (record_write(&link->out, record) == 0)
+        return 0;
+    log_error("out of memory: a record is not kept");
+    return LINK_E_LATE;
+}
+
+static int send_out(struct link *link, const frame_handle *handles,
+                    unsigned count)
+{
+    int r =
+        link_send_line(link, link->out.data, link->out.size, handles, count);
+
+    buffer_truncate(&link->out, 0);
+    return r;
+}
+
+int link_flush(struct link *link)
+{
+    return link->out.size > 0 ? send_out(link, NULL, 0) : 0;
+}
+
+int link_post(struct link *link, const struct record *record)
+{
+    int r = link->out.size > POSTED_MAX ? link_flush(link) : 0;
+
+    return r < 0 ? r : write_out(link, record);
+}
+
 int link_send(struct link *link, const struct record *record,
               const frame_handle *handles)
 {
-    buffer_truncate(&link->out, 0);
-    if (record_write(&link->out, record) < 0) {
-        log_error("out of memory: a record is not kept");
-        return LINK_E_LATE;
-    }
-    return link_send_line(link, link->out.data, link->out.size, handles,
-                          handles ? record->handles : 0);
+    int r = link_flush(link);
+
+    if (r == 0)
+        r = write_out(link, record);
+    return r < 0 ? r : send_out(link, handles, handles ? record->handles : 0);
 }
 
 /* ---- the end ---- */

@@ -23,7 +23,7 @@ struct link {
     struct connection *connection;
     struct frame_reader reader;
     struct message_handle names[RECORD_HANDLES_MAX]; /* of the next record */
-    struct buffer out; /* the record that is being sent */
+    struct buffer out; /* lines that were posted, or the one being sent */
     /* Called for each record; the line is what it was read from. */
     void (*on_record)(struct link *link, const struct record *record,
                       const char *line, size_t size);
@@ -52,13 +52,20 @@ int link_read_until(struct link *link, const bool *done);
  * called. */
 bool link_drain(struct link *link);
 
+/* Collects one record without handles. It goes before all that is sent later,
+ * with link_flush at the latest. 0 or an outcome above. */
+int link_post(struct link *link, const struct record *record);
+
+/* Sends what was posted, and waits as link_send does. 0 or an outcome above. */
+int link_flush(struct link *link);
+
 /* Sends one record, its handles along unless that is NULL, and waits until it
  * is in the kernel's hands: from then on it survives this process. 0 or an
  * outcome above. */
 int link_send(struct link *link, const struct record *record,
               const frame_handle *handles);
 
-/* The same for a line that is there already. */
+/* The same for a line that is there already, when none was posted. */
 int link_send_line(struct link *link, const char *line, size_t size,
                    const frame_handle *handles, unsigned count);
 

@@ -112,6 +112,7 @@ void peer_finish(struct peer *peer)
 
     if (!is_served(peer))
         return;
+    keeping_flush(&peer->broker->keeping);
     r = output_flush(&peer->output, &target, &peer->broker->peers.batch);
     if (r == OUTPUT_E_GONE)
         peer_close(peer);
@@ -184,6 +185,7 @@ static void flush_output(struct peer *peer)
 
     if (!is_served(peer))
         return;
+    keeping_flush(&broker->keeping);
     r = output_flush(&peer->output, &target, &broker->peers.batch);
     settle_all(broker);
     broker_end_turn(broker);

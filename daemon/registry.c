@@ -8,6 +8,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
+
+/* Of what a turn leaves, at a time. */
+enum { COLLECT_NS = 1000000 };
 
 enum { NAMESPACE_SIZE = sizeof(uint32_t) };
 
@@ -378,41 +382,61 @@ static bool is_free(struct entry *entry)
     return use != SEGMENT_IN_USE && is_bell_free(entry);
 }
 
-bool registry_end_turn(struct registry *registry)
+static void add_held(struct registry *registry, struct entry *entry)
 {
-    struct entry *entry, *next;
-
-    DL_FOREACH_SAFE(registry->dying, entry, next)
-    {
-        DL_DELETE(registry->dying, entry);
-        if (is_free(entry)) {
-            entry_free(registry, entry);
-            continue;
-        }
-        entry->stage = ENTRY_HELD;
-        DL_APPEND(registry->held, entry);
-    }
-    return registry->held != NULL;
+    entry->stage = ENTRY_HELD;
+    DL_APPEND(registry->held, entry);
+    registry->held_count++;
 }
 
-bool registry_ask_held(struct registry *registry)
+static void remove_held(struct registry *registry, struct entry *entry)
 {
-    struct entry *entry, *next;
+    DL_DELETE(registry->held, entry);
+    registry->held_count--;
+}
 
-    DL_FOREACH_SAFE(registry->held, entry, next)
-    {
-        if (!is_free(entry))
-            continue;
-        DL_DELETE(registry->held, entry);
-        entry_free(registry, entry);
+/* NULL when none must be looked at. */
+static struct entry *next_to_ask(struct registry *registry)
+{
+    struct entry *entry = registry->dying;
+
+    if (entry) {
+        DL_DELETE(registry->dying, entry);
+        return entry;
     }
-    return registry->held != NULL;
+    if (registry->unasked == 0 || !registry->held)
+        return NULL;
+    registry->unasked--;
+    entry = registry->held;
+    remove_held(registry, entry);
+    return entry;
+}
+
+void registry_ask_held(struct registry *registry)
+{
+    registry->unasked = registry->held_count;
+}
+
+bool registry_collect(struct registry *registry)
+{
+    uint64_t began = uv_hrtime();
+    struct entry *entry;
+
+    while ((entry = next_to_ask(registry)) != NULL) {
+        if (is_free(entry))
+            entry_free(registry, entry);
+        else
+            add_held(registry, entry);
+        if (uv_hrtime() - began > COLLECT_NS)
+            break;
+    }
+    return registry->dying || registry->unasked > 0;
 }
 
 void registry_entry_reclaimed(struct registry *registry, struct entry *entry)
 {
     if (entry->stage == ENTRY_HELD)
-        DL_DELETE(registry->held, entry);
+        remove_held(registry, entry);
     else if (entry->stage == ENTRY_DYING)
         DL_DELETE(registry->dying, entry);
     entry->stage = ENTRY_LIVE;
@@ -466,11 +490,7 @@ uint64_t registry_segments(const struct registry *registry)
 
 uint64_t registry_held(const struct registry *registry)
 {
-    struct entry *entry;
-    uint64_t count;
-
-    DL_COUNT(registry->held, entry, count);
-    return count;
+    return registry->held_count;
 }
 
 uint64_t registry_grants(const struct registry *registry)

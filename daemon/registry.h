@@ -8,8 +8,7 @@
  *
  * DYING lasts until the end of the turn, because a reply that is still being
  * collected may carry the entry's handles. HELD means that no grant is left
- * but some process still has a handle or a view; it is asked again and again
- * by registry_ask_held.
+ * but some process still has a handle or a view; it is asked again and again.
  */
 #ifndef SEGBROKER_REGISTRY_H
 #define SEGBROKER_REGISTRY_H
@@ -95,6 +94,8 @@ struct registry {
     struct grant *grants;
     struct entry *dying;
     struct entry *held;
+    uint64_t held_count;
+    uint64_t unasked; /* of the first held ones: they shall be asked */
     uint64_t next_segment;
     uint64_t next_grant;
 };
@@ -181,11 +182,12 @@ void registry_release(struct registry *registry, struct grant *grant);
 /* Releases all that a holder has. */
 void registry_release_all(struct registry *registry, struct holder *holder);
 
-/* Ends the turn: frees the dying entries that nobody has. True when some are
- * held now and must be asked again. */
-bool registry_end_turn(struct registry *registry);
-/* Frees the held entries that nobody has any more. True when some remain. */
-bool registry_ask_held(struct registry *registry);
+/* All held entries shall be asked again. */
+void registry_ask_held(struct registry *registry);
+/* Frees the dying entries, and the held ones that shall be asked, that nobody
+ * has; for a millisecond, at the end of a turn. Whether some are left that it
+ * did not come to. */
+bool registry_collect(struct registry *registry);
 
 uint64_t registry_segments(const struct registry *registry);
 uint64_t registry_held(const struct registry *registry);

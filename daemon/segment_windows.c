@@ -10,6 +10,7 @@
 
 #include "handle.h"
 #include "rights_windows.h"
+#include "section_windows.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,15 +38,6 @@ struct basic_information {
     ULONG reserved[10];
 };
 
-/* SECTION_BASIC_INFORMATION, class 0. */
-struct section_information {
-    void *base;
-    ULONG attributes;
-    LARGE_INTEGER size;
-};
-
-NTSYSAPI NTSTATUS NTAPI NtQuerySection(HANDLE section, int class, void *found,
-                                       SIZE_T size, SIZE_T *returned);
 /* What CompareObjectHandles is; that has no import library of its own. */
 NTSYSAPI NTSTATUS NTAPI NtCompareObjects(HANDLE one, HANDLE other);
 
@@ -219,7 +211,7 @@ static bool is_section(HANDLE handle, const struct segment_plan *plan)
     struct basic_information found;
 
     return ask(handle, &found) && (found.granted & wanted) &&
-           NtQuerySection(handle, 0, &section, sizeof(section), NULL) >= 0 &&
+           section_query(handle, &section) &&
            (uint64_t)section.size.QuadPart >= plan->mapped_size;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "tests/support/memory.h"
 #include "tests/support/recovery.h"
+#include "tests/support/role.h"
 #include "tests/support/suite.h"
 
 static void setup(void)
@@ -122,6 +123,30 @@ START_TEST(what_was_given_up_stays_given_up)
     REQUIRE(!recovery_is_found("last"));
     REQUIRE(!recovery_is_found("held"));
     test_close(held);
+}
+END_TEST
+
+static bool all_are_gone(void)
+{
+    return raw_used_by_all(&recovery_client, "segments") == 0;
+}
+
+/* More than one turn frees, and more than one piece of what goes to the
+ * keeper. */
+START_TEST(all_of_an_ended_client_goes_and_none_of_it_comes_back)
+{
+    struct message_grant grant;
+    struct raw crowd;
+    unsigned count = suite_quick() ? 500 : 3000;
+    raw_open(&crowd, recovery_broker.socket);
+    for (unsigned i = 0; i < count; i++)
+        test_close(raw_create(&crowd, &grant,
+                              "'name':'s%u','size':4096,'commit':false", i));
+    raw_close(&crowd);
+    REQUIRE(TEST_UNTIL(RECOVERY_SOON_MS, all_are_gone()));
+    REQUIRE_INT(raw_used_by_all(&recovery_client, "bytes"), 0);
+    recovery_crash();
+    REQUIRE_INT(raw_count_segments(&recovery_client), 0);
 }
 END_TEST
 
@@ -334,15 +359,20 @@ START_TEST(lowered_limit_of_grants_takes_no_name)
 }
 END_TEST
 
+static void kill_keeper(void)
+{
+    test_kill(recovery_broker.pid);
+    test_join(recovery_broker.pid);
+    REQUIRE(TEST_UNTIL(RECOVERY_SOON_MS, recovery_has_new_keeper()));
+}
+
 START_TEST(dead_keeper_is_replaced_and_keeps_everything)
 {
     struct message_grant grant;
     int fd = raw_create(&recovery_client, &grant, "'name':'n','size':4096");
     recovery_fill(fd, 3);
     test_pid serving = recovery_broker.serving;
-    test_kill(recovery_broker.pid);
-    test_join(recovery_broker.pid);
-    REQUIRE(TEST_UNTIL(RECOVERY_SOON_MS, recovery_has_new_keeper()));
+    kill_keeper();
     /* The same connection goes on. */
     raw_ask(&recovery_client, "{'id':1,'op':'ping'}");
     recovery_expect_outcome("ok");
@@ -362,6 +392,70 @@ START_TEST(dead_keeper_is_replaced_and_keeps_everything)
 }
 END_TEST
 
+static bool takes_more(struct raw *stalled, const char *request)
+{
+    long sent = raw_send_some(stalled, request, strlen(request));
+    REQUIRE(sent >= 0);
+    return sent > 0;
+}
+
+/* Opens again and again, and reads no answer. In a process of its own, since
+ * handles in answers that nobody read go with that on Windows. */
+static void stall(const char *socket)
+{
+    static const char request[] = "{\"id\":1,\"op\":\"open\",\"name\":\"n\"}\n";
+    struct raw raw;
+    raw_open(&raw, socket);
+    while (TEST_UNTIL(300, takes_more(&raw, request)))
+        continue;
+    role_tell("stalls");
+    role_sleep();
+}
+
+static test_pid start_stalled(void)
+{
+    char output[TEST_PATH_MAX];
+    struct message_grant grant;
+    test_close(raw_create(&recovery_client, &grant,
+                          "'name':'n','size':4096,'persist':true"));
+    test_path(output, "%s/stalled", recovery_broker.folder);
+    test_pid pid = role_start("stalled", recovery_broker.socket, output);
+    role_await(pid, output, "stalls");
+    return pid;
+}
+
+static void expect_served(void)
+{
+    raw_ask(&recovery_client, "{'id':1,'op':'ping'}");
+    recovery_expect_outcome("ok");
+}
+
+/* Of handles whose answers are not written the broker has notes. */
+START_TEST(stalled_client_outlives_the_keeper)
+{
+    test_pid stalled = start_stalled();
+    test_pid serving = recovery_broker.serving;
+    kill_keeper();
+    expect_served();
+    test_kill(stalled);
+    test_join(stalled);
+    expect_served();
+    recovery_broker.pid = test_child_of(serving);
+    recovery_end_successor();
+}
+END_TEST
+
+START_TEST(stalled_client_does_not_keep_the_service_from_ending)
+{
+    test_pid stalled = start_stalled();
+    test_broker_end(&recovery_broker);
+    test_kill(stalled);
+    test_join(stalled);
+    raw_close(&recovery_client);
+    test_broker_forget(&recovery_broker);
+}
+END_TEST
+
 static Suite *recovery_suite(void)
 {
     Suite *suite = suite_create("recovery");
@@ -371,6 +465,8 @@ static Suite *recovery_suite(void)
     tcase_add_test(tests, shares_and_owners_come_back);
     tcase_add_test(tests, removed_and_unnamed_segments_come_back_as_they_were);
     tcase_add_test(tests, what_was_given_up_stays_given_up);
+    tcase_add_test(tests,
+                   all_of_an_ended_client_goes_and_none_of_it_comes_back);
     tcase_add_test(tests, ids_are_never_used_again);
     tcase_add_test(tests, memory_that_nobody_has_any_more_is_freed);
     tcase_add_test(tests, visit_during_the_grace_does_not_end_a_name);
@@ -389,10 +485,13 @@ static Suite *recovery_suite(void)
     tests = suite_case(suite, "successor", 60);
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, dead_keeper_is_replaced_and_keeps_everything);
+    tcase_add_test(tests, stalled_client_outlives_the_keeper);
+    tcase_add_test(tests, stalled_client_does_not_keep_the_service_from_ending);
     return suite;
 }
 
 int main(void)
 {
+    role_offer("stalled", stall);
     return suite_main(recovery_suite());
 }
