@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PAGE = 4096, SOON_MS = 5000 };
+enum { PAGE = 4096, SOON_MS = 20000 };
 
 static const char config[] = "[broker]\n"
                              "grace = 500ms\n";
