@@ -174,8 +174,7 @@ static void queue(struct creation *job)
 static void answer(struct creation *job)
 {
     struct peer *peer = job->pending->peer;
-    struct call call = {
-        .broker = job->broker, .peer = peer, .request = &job->pending->request};
+    struct call call = request_call(job->pending);
 
     if (settle(&call, job) < 0)
         peer_close(peer);

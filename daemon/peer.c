@@ -1,6 +1,7 @@
 #include "peer.h"
 
 #include "broker.h"
+#include "group.h"
 #include "handle.h"
 #include "host.h"
 #include "log.h"
@@ -59,6 +60,7 @@ static void let_go(struct peer *peer)
 {
     leave_turns(peer);
     pending_forget_all(peer);
+    group_forget_all(peer);
     registry_release_all(&peer->broker->registry, &peer->holder);
     frame_reader_deinit(&peer->reader);
     output_drop(&peer->output);
@@ -355,6 +357,12 @@ static void receive(struct peer *peer)
     frame_reader_feed(&peer->reader, peers->input, size);
     serve_lines(peer);
     drop_unclaimed(peer);
+}
+
+bool peer_send(struct peer *peer)
+{
+    flush_output(peer);
+    return is_served(peer);
 }
 
 void peer_flush(struct peer *peer)

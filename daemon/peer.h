@@ -38,6 +38,7 @@ enum peer_state {
 };
 
 struct broker;
+struct group;
 struct pending;
 
 struct peer {
@@ -48,6 +49,7 @@ struct peer {
     struct output output;
     struct holder holder;
     struct pending *pendings;
+    struct group *groups; /* whose outcomes are not all known */
     struct quota_charge connection_charge;
     char *name; /* as said in hello */
     struct peer *next, *prev;
@@ -100,6 +102,10 @@ void peer_finish(struct peer *peer);
  * Every piece of code that wrote replies outside peer.c calls it.
  */
 void peer_flush(struct peer *peer);
+
+/* Sends what was collected, in the middle of a turn. Whether the peer is served
+ * still. */
+bool peer_send(struct peer *peer);
 
 /* Looks after peers that wait or linger. True when some must be looked at
  * again. */

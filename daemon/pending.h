@@ -11,6 +11,7 @@
 #include "frame.h"
 #include "message.h"
 
+struct group;
 struct peer;
 
 struct pending {
@@ -18,8 +19,10 @@ struct pending {
     struct message_request request;
     frame_handle handles[MESSAGE_HANDLES_MAX]; /* that came along; its own */
     unsigned principals;                       /* in its share list */
-    struct pending *next, *prev;               /* of one peer */
-    struct pending **list; /* where it waits; NULL for a job's own */
+    struct group *group;         /* NULL: it is answered by itself */
+    unsigned item;               /* of the group */
+    struct pending *next, *prev; /* of one peer */
+    struct pending **list;       /* where it waits; NULL for a job's own */
     struct pending *next_waiter, *prev_waiter;
 };
 

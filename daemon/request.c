@@ -22,14 +22,22 @@ static void trim_text(char *text)
         text[--size] = '\0';
 }
 
-static int write_problem(struct peer *peer,
-                         const struct message_problem *problem,
-                         const struct message_budget *detail)
+static void note_problem(struct peer *peer,
+                         const struct message_problem *problem)
 {
     peer->broker->counters.refused[problem->error]++;
     log_debug("client %llu: %s: %s", (unsigned long long)peer->id,
               message_error_name(problem->error), problem->text);
-    return message_error_write(peer_reply(peer), problem, detail);
+}
+
+static int answer_problem(struct call *call,
+                          const struct message_problem *problem,
+                          const struct message_budget *detail)
+{
+    note_problem(call->peer, problem);
+    if (call->group)
+        return group_refuse(call, problem, detail);
+    return message_error_write(peer_reply(call->peer), problem, detail);
 }
 
 int request_refuse(struct call *call, enum protocol_error error,
@@ -43,7 +51,7 @@ int request_refuse(struct call *call, enum protocol_error error,
     vsnprintf(problem.text, sizeof(problem.text), format, arguments);
     va_end(arguments);
     trim_text(problem.text);
-    return write_problem(call->peer, &problem, NULL);
+    return answer_problem(call, &problem, NULL);
 }
 
 static bool is_size(enum config_budget budget)
@@ -119,7 +127,7 @@ int request_refuse_quota(struct call *call, const struct quota_refusal *refusal)
     request_explain_quota(refusal, &problem, &detail);
     problem.has_id = true;
     problem.id = call->request->id;
-    return write_problem(call->peer, &problem, &detail);
+    return answer_problem(call, &problem, &detail);
 }
 
 /* ---- waiting ---- */
@@ -144,6 +152,10 @@ struct pending *request_take(struct call *call, struct pending **list, int *r)
     pending = pending_new(call->peer, call->request, call->handles, list);
     *r = pending ? 0 : -1;
     call->taken = pending != NULL;
+    if (pending) {
+        pending->group = call->group;
+        pending->item = call->item;
+    }
     return pending;
 }
 
@@ -191,11 +203,10 @@ struct handles {
     int bell_count;
 };
 
-static int find_handles(const struct request_handout *handout,
-                        struct handles *handles)
+static int find_handles(const struct grant *grant, struct handles *handles)
 {
-    struct entry *entry = handout->entry;
-    int r = segment_handle(entry->memory, handout->access == PROTOCOL_RW,
+    struct entry *entry = grant->entry;
+    int r = segment_handle(entry->memory, grant->access == PROTOCOL_RW,
                            &handles->memory);
 
     handles->bell_count = 0;
@@ -224,26 +235,6 @@ static int attach(struct call *call, const struct handles *handles,
     return r;
 }
 
-/* Writes the grant; the handles go along. Negative as a verb, or 1 when the
- * client cannot have them. */
-static int write_grant(struct call *call, const struct request_handout *handout,
-                       const struct handles *handles, uint64_t grant)
-{
-    const struct entry *entry = handout->entry;
-    struct message_grant reply = {.grant = grant,
-                                  .segment = entry->id,
-                                  .created = handout->created,
-                                  .size = entry->size,
-                                  .mapped_size = entry->mapped_size,
-                                  .access = handout->access,
-                                  .of_file = entry->of_file};
-
-    if (attach(call, handles, &reply) < 0)
-        return 1;
-    return message_grant_write(peer_reply(call->peer), call->request->id,
-                               &reply);
-}
-
 static int refuse_handle(struct call *call, int r)
 {
     if (r == SEGMENT_E_DESCRIPTORS)
@@ -259,26 +250,79 @@ static int refuse_handle(struct call *call, int r)
     return r < 0 ? r : 1;
 }
 
+/* Of many, the reply may be full of handles. */
+static int refuse_more_handles(struct call *call)
+{
+    int r = request_refuse(call, PROTOCOL_TOO_MANY_HANDLES,
+                           "one answer of the broker has at most %u handles",
+                           call->broker->peers.pool.connection);
+
+    return r < 0 ? r : 1;
+}
+
+static int attach_grant(struct call *call, const struct grant *grant,
+                        struct message_grant *reply)
+{
+    const struct output_batch *batch = &call->broker->peers.batch;
+    struct handles handles;
+    int r = find_handles(grant, &handles);
+
+    if (r == 0 && batch->count > 0 &&
+        batch->count + 1 + (unsigned)handles.bell_count >
+            batch->pool->connection)
+        return refuse_more_handles(call);
+    if (r == 0 && attach(call, &handles, reply) == 0)
+        return 0;
+    return refuse_handle(call, r);
+}
+
+int request_attach(struct call *call, uint64_t id, bool created,
+                   struct message_grant *reply)
+{
+    struct registry *registry = &call->broker->registry;
+    struct grant *grant =
+        registry_find_grant(registry, &call->peer->holder, id);
+    const struct entry *entry;
+    int r;
+
+    if (!grant) {
+        r = request_refuse(call, PROTOCOL_NOT_FOUND,
+                           "there is no such segment any more");
+        return r < 0 ? r : 1;
+    }
+    entry = grant->entry;
+    *reply = (struct message_grant){.grant = grant->id,
+                                    .segment = entry->id,
+                                    .created = created,
+                                    .size = entry->size,
+                                    .mapped_size = entry->mapped_size,
+                                    .access = grant->access,
+                                    .of_file = entry->of_file};
+    r = attach_grant(call, grant, reply);
+    if (r != 0)
+        registry_release(registry, grant);
+    return r;
+}
+
 int request_hand_out(struct call *call, const struct request_handout *handout)
 {
     struct registry *registry = &call->broker->registry;
-    struct entry *entry = handout->entry;
-    struct handles handles;
+    struct message_grant reply;
     struct grant *grant;
     int r;
 
-    r = find_handles(handout, &handles);
-    if (r != 0 || registry_grant(registry, entry, &call->peer->holder,
-                                 handout->charge, &grant) < 0) {
+    if (registry_grant(registry, handout->entry, &call->peer->holder,
+                       handout->charge, &grant) < 0) {
         quota_undo(handout->charge);
-        return refuse_handle(call, r);
+        return refuse_handle(call, 0);
     }
     grant->access = handout->access;
-    r = write_grant(call, handout, &handles, grant->id);
-    if (r <= 0)
-        return r;
-    registry_release(registry, grant);
-    return refuse_handle(call, 0);
+    if (call->group)
+        return group_grant(call, grant, handout->created);
+    r = request_attach(call, grant->id, handout->created, &reply);
+    return r == 0 ? message_grant_write(peer_reply(call->peer),
+                                        call->request->id, &reply)
+                  : r;
 }
 
 /* ---- hello, ping ---- */
@@ -287,7 +331,7 @@ static int welcome(struct call *call)
 {
     const struct caller *caller = call->peer->caller;
     struct segment_promises promises = segment_promises();
-    const char *features[7];
+    const char *features[8];
     struct message_welcome reply = {.version = PROTOCOL_VERSION,
                                     .server = SERVER_NAME,
                                     .you = caller->label,
@@ -305,6 +349,7 @@ static int welcome(struct call *call)
         features[reply.feature_count++] = "freeze";
     features[reply.feature_count++] = "freeze-future";
     features[reply.feature_count++] = "doorbell";
+    features[reply.feature_count++] = "items";
     /* Who has the broker's rights opens the memory in its own way. */
     if (caller->identity.user != identity_self() && caller->identity.user != 0)
         features[reply.feature_count++] = "enforced-ro";
@@ -395,6 +440,8 @@ static int run(struct call *call)
                               "%s is for administrators (set by "
                               "administrators in [broker])",
                               message_op_name(op));
+    if (call->request->item_count > 0)
+        return group_serve(call);
     claim(call);
     return VERBS[op].run(call);
 }
@@ -408,14 +455,30 @@ static int admit(struct call *call, const struct message_problem *problem)
 
     if (r == QUOTA_FULL)
         return request_refuse_quota(call, &refusal);
-    return problem ? write_problem(call->peer, problem, NULL) : run(call);
+    return problem ? answer_problem(call, problem, NULL) : run(call);
+}
+
+int request_serve_item(struct call *call, unsigned item)
+{
+    struct message_request request;
+    struct message_problem problem;
+    struct call one = {.broker = call->broker,
+                       .peer = call->peer,
+                       .request = &request,
+                       .handles = {HANDLE_NONE, HANDLE_NONE},
+                       .group = call->group,
+                       .item = item};
+    int r = message_request_next_item(call->request, &request, &problem);
+
+    return admit(&one, r == 0 ? NULL : &problem);
 }
 
 static void end_malformed(struct peer *peer,
                           const struct message_problem *problem)
 {
     peer->broker->counters.malformed++;
-    if (write_problem(peer, problem, NULL) < 0)
+    note_problem(peer, problem);
+    if (message_error_write(peer_reply(peer), problem, NULL) < 0)
         peer_close(peer);
     else
         peer_finish(peer);
@@ -441,7 +504,8 @@ void request_serve(struct peer *peer, const char *line, size_t size)
         request = (struct message_request){.id = problem.id};
         r = admit(&call, &problem);
     } else if (r == 0) {
-        r = admit(&call, NULL);
+        /* Of many each is counted. */
+        r = request.item_count > 0 ? run(&call) : admit(&call, NULL);
         dispose_handles(&call);
         if (!call.taken)
             message_request_deinit(&request);
@@ -450,16 +514,25 @@ void request_serve(struct peer *peer, const char *line, size_t size)
         peer_close(peer);
 }
 
+struct call request_call(struct pending *pending)
+{
+    return (struct call){.broker = pending->peer->broker,
+                         .peer = pending->peer,
+                         .request = &pending->request,
+                         .handles = {HANDLE_NONE, HANDLE_NONE},
+                         .group = pending->group,
+                         .item = pending->item};
+}
+
 void request_resume_with(struct pending *pending, request_verb verb, void *data)
 {
     struct peer *peer = pending->peer;
     struct message_request request = pending->request;
-    struct call call = {.broker = peer->broker,
-                        .peer = peer,
-                        .request = &request,
-                        .data = data};
+    struct call call = request_call(pending);
     int r;
 
+    call.request = &request;
+    call.data = data;
     for (int i = 0; i < MESSAGE_HANDLES_MAX; i++) {
         call.handles[i] = pending->handles[i];
         pending->handles[i] = HANDLE_NONE;

@@ -5,6 +5,7 @@
 #define SEGBROKER_REQUEST_H
 
 #include "broker.h"
+#include "group.h"
 #include "message.h"
 #include "pending.h"
 
@@ -20,6 +21,8 @@ struct call {
     frame_handle handles[MESSAGE_HANDLES_MAX];
     void *data; /* of request_resume_with */
     bool taken; /* the request is kept in a pending, not ours to free */
+    struct group *group; /* NULL: it is answered by itself */
+    unsigned item;       /* of the group */
 };
 
 /*
@@ -30,6 +33,12 @@ typedef int (*request_verb)(struct call *call);
 
 /* Serves one line of a peer. The reply is collected for peer_flush. */
 void request_serve(struct peer *peer, const char *line, size_t size);
+
+/* Serves the group's next item, which is the `item`th. As a verb. */
+int request_serve_item(struct call *call, unsigned item);
+
+/* A call of a request that waits. */
+struct call request_call(struct pending *pending);
 
 /* Serves a request that has waited, and sends the reply. Frees it. */
 void request_resume(struct pending *pending);
@@ -81,6 +90,11 @@ int request_find_own(struct call *call, const struct message_target *target,
 /* Whether a grant of that access would write to what is frozen; refuses it. */
 bool request_is_frozen(const struct entry *entry, enum protocol_access access);
 int request_refuse_frozen(struct call *call, const struct entry *entry);
+
+/* Lets a grant's handles go along with the reply. 0 and what is to be written;
+ * 1 when it was refused, the grant released; negative as a verb. */
+int request_attach(struct call *call, uint64_t grant, bool created,
+                   struct message_grant *reply);
 
 /* Hands a handle out: adopts the charge of the grant, answers in every case.
  * 0 when granted, 1 when refused, negative as a verb. */

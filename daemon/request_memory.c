@@ -74,8 +74,7 @@ static int answer(struct call *call, const struct alteration *job)
 static void answer_peer(struct alteration *job)
 {
     struct peer *peer = job->pending->peer;
-    struct call call = {
-        .broker = job->broker, .peer = peer, .request = &job->pending->request};
+    struct call call = request_call(job->pending);
 
     if (answer(&call, job) < 0)
         peer_close(peer);

@@ -39,6 +39,8 @@ enum field {
     FIELD_FREEZABLE,
     FIELD_DOORBELL,
     FIELD_MODE,
+    FIELD_ITEMS,
+    FIELD_ATOMIC,
     FIELDS
 };
 
@@ -67,7 +69,9 @@ static const char *const FIELD_NAMES[FIELDS] = {[FIELD_ID] = "id",
                                                 [FIELD_TICKET] = "ticket",
                                                 [FIELD_FREEZABLE] = "freezable",
                                                 [FIELD_DOORBELL] = "doorbell",
-                                                [FIELD_MODE] = "mode"};
+                                                [FIELD_MODE] = "mode",
+                                                [FIELD_ITEMS] = "items",
+                                                [FIELD_ATOMIC] = "atomic"};
 
 /* One request's fields, and the first problem with them. */
 struct reader {
@@ -527,6 +531,58 @@ static void read_body(struct reader *r, struct message_request *request)
     }
 }
 
+/* Only how many there are; each is read when it is its turn. */
+static void read_items(struct reader *r, struct message_request *request)
+{
+    const cJSON *items = r->fields[FIELD_ITEMS];
+    int count = cJSON_IsArray(items) ? cJSON_GetArraySize(items) : 0;
+
+    request->atomic = read_bool(r, FIELD_ATOMIC, false);
+    if (count < 1 || count > PROTOCOL_ITEMS_MAX)
+        refuse(r, PROTOCOL_INVALID_ARGUMENT,
+               "items: expected an array of 1 to %d objects",
+               PROTOCOL_ITEMS_MAX);
+    else
+        request->next_item = items->child;
+    request->item_count = (unsigned)count;
+}
+
+static bool may_have_items(enum protocol_op op)
+{
+    return op == PROTOCOL_CREATE || op == PROTOCOL_OPEN;
+}
+
+static void read_request(struct reader *r, struct message_request *request)
+{
+    if (may_have_items(request->op) && r->fields[FIELD_ITEMS])
+        read_items(r, request);
+    else
+        read_body(r, request);
+}
+
+int message_request_next_item(struct message_request *request,
+                              struct message_request *item,
+                              struct message_problem *problem)
+{
+    const cJSON *object = request->next_item;
+    struct reader r = {.problem = problem};
+
+    if (!object)
+        return MESSAGE_MALFORMED;
+    request->next_item = object->next;
+    *problem = (struct message_problem){.has_id = true, .id = request->id};
+    *item = (struct message_request){.id = request->id, .op = request->op};
+    gather_fields(&r, object);
+    if (!cJSON_IsObject(object))
+        refuse(&r, PROTOCOL_INVALID_ARGUMENT, "expected an object");
+    else if (r.fields[FIELD_SOURCE] && read_of_file(&r))
+        refuse(&r, PROTOCOL_INVALID_ARGUMENT,
+               "source: a segment of a file is made by a request of its own");
+    else
+        read_body(&r, item);
+    return r.refused ? MESSAGE_REFUSED : 0;
+}
+
 static int malformed(struct message_problem *problem, const char *text)
 {
     problem->error = PROTOCOL_BAD_REQUEST;
@@ -550,13 +606,14 @@ static int decode_tree(const cJSON *tree, struct message_request *request,
         return malformed(problem, "id is not an integer from 0 to 2^53-1");
     problem->has_id = true;
     request->id = problem->id;
+    request->item_count = 0;
     for (int i = 0; i < MESSAGE_HANDLES_MAX; i++)
         request->handles[i].form = MESSAGE_HANDLE_NONE;
     op = r.fields[FIELD_OP];
     if (!cJSON_IsString(op))
         return malformed(problem, "op is not a string");
     if (message_op_parse(op->valuestring, &request->op) == 0)
-        read_body(&r, request);
+        read_request(&r, request);
     else
         refuse(&r, PROTOCOL_UNKNOWN_OP, "there is no op %s",
                utf8_quote(op->valuestring, text, VALUE_SIZE));
@@ -571,7 +628,7 @@ int message_request_decode(const char *line, size_t size,
     cJSON *tree;
     int r;
 
-    problem->has_id = false;
+    problem->has_id = problem->has_item = false;
     problem->id = 0;
     tree = json_parse(line, size, &text);
     if (!tree)

@@ -96,6 +96,12 @@ struct message_request {
     uint64_t id;
     enum protocol_op op;
     struct message_handle handles[MESSAGE_HANDLES_MAX];
+    /* `create` and `open` of many: 0 of one alone, else what follows is in each
+     * item, and what is below not there. */
+    unsigned item_count;
+    bool atomic;                         /* all or none */
+    const struct message_request *items; /* to be written */
+    const void *next_item;               /* that was read */
     union {
         struct {
             uint64_t version;
@@ -147,6 +153,8 @@ struct message_budget {
 struct message_problem {
     bool has_id;
     uint64_t id;
+    bool has_item;
+    unsigned item; /* that it is about, of many */
     enum protocol_error error;
     char text[200];
 };
@@ -162,6 +170,13 @@ int message_request_decode(const char *line, size_t size,
                            struct message_request *request,
                            struct message_problem *problem);
 void message_request_deinit(struct message_request *request);
+
+/* The next item of many, in their order: 0 and a request by itself, whose
+ * strings are those of `request`; MESSAGE_REFUSED and `problem`; or
+ * MESSAGE_MALFORMED behind the last. */
+int message_request_next_item(struct message_request *request,
+                              struct message_request *item,
+                              struct message_problem *problem);
 
 /* Writes one; `document` is not looked at. */
 int message_request_write(struct buffer *out,
@@ -257,10 +272,10 @@ int message_error_write(struct buffer *out,
                         const struct message_budget *detail /* or NULL */);
 
 /*
- * A page of `list`, `usage` or `clients`: begin, add rows, end. A row that
- * would take the line over PROTOCOL_LINE_MAX (with room for the end) is
- * refused with BUFFER_E_FULL and the page stays whole; then end it with
- * `next`, the id that continues it, or 0 when nothing follows.
+ * A page of `list`, `usage` or `clients`, or the items of many: begin, add
+ * rows, end. A row that would take the line over PROTOCOL_LINE_MAX (with room
+ * for the end) is refused with BUFFER_E_FULL and the page stays whole; then end
+ * it with `next`, the id that continues it, or 0 when nothing follows.
  */
 struct message_pager {
     struct buffer *out;
@@ -275,7 +290,17 @@ int message_page_add_budget(struct message_pager *pager,
                             const struct message_budget *budget);
 int message_page_add_client(struct message_pager *pager,
                             const struct message_client *client);
+int message_page_add_grant(struct message_pager *pager,
+                           const struct message_grant *grant);
+/* An item that was refused, as message_item_problem_write wrote it. */
+int message_page_add_problem(struct message_pager *pager,
+                             const struct buffer *problem);
 int message_page_end(struct message_pager *pager, uint64_t next);
+
+/* An item's refusal, without a newline. */
+int message_item_problem_write(struct buffer *out,
+                               const struct message_problem *problem,
+                               const struct message_budget *detail);
 
 /* ---- replies: what a client reads ---- */
 
@@ -288,6 +313,8 @@ struct message_reply {
     const char *text;
     bool has_detail;
     struct message_budget detail;
+    bool has_item;
+    uint64_t item; /* that it is about, of many */
     void *document;
 };
 
@@ -320,6 +347,10 @@ int message_reply_budget(const struct message_reply *reply, unsigned index,
                          struct message_budget *budget);
 int message_reply_client(const struct message_reply *reply, unsigned index,
                          struct message_client *client);
+/* Item `index` as a reply of its own, which is part of `reply`: there is
+ * nothing to deinit. */
+int message_reply_item(const struct message_reply *reply, unsigned index,
+                       struct message_reply *item);
 int message_reply_counter(const struct message_reply *reply, unsigned index,
                           struct message_counter *counter);
 /* The id that continues a page, 0 when it was the last. */

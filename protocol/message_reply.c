@@ -30,7 +30,16 @@ static int read_error(const cJSON *tree, struct message_reply *reply)
     if (json_get_string(tree, "message", &reply->text) < 0)
         reply->text = "";
     read_detail(tree, reply);
+    reply->has_item = json_get_integer(tree, "item", &reply->item) == 0;
     return 0;
+}
+
+/* What is the same in a reply and in an item of one. */
+static int read_outcome(const cJSON *tree, struct message_reply *reply)
+{
+    if (json_get_bool(tree, "ok", &reply->ok) < 0)
+        return -1;
+    return reply->ok ? 0 : read_error(tree, reply);
 }
 
 int message_reply_decode(const char *line, size_t size,
@@ -43,8 +52,7 @@ int message_reply_decode(const char *line, size_t size,
     if (!tree)
         return problem ? MESSAGE_MALFORMED : MESSAGE_E_NOMEM;
     reply->has_id = json_get_integer(tree, "id", &reply->id) == 0;
-    if (json_get_bool(tree, "ok", &reply->ok) == 0 &&
-        (reply->ok ? reply->has_id : read_error(tree, reply) == 0))
+    if (read_outcome(tree, reply) == 0 && (reply->has_id || !reply->ok))
         return 0;
     message_reply_deinit(reply);
     return MESSAGE_MALFORMED;
@@ -201,7 +209,8 @@ int message_reply_stat(const struct message_reply *reply,
 /* The array, or object, that a listing's rows are in. */
 static const cJSON *rows_of(const struct message_reply *reply)
 {
-    static const char *const keys[] = {"segments", "usage", "clients", "stats"};
+    static const char *const keys[] = {"segments", "usage", "clients", "stats",
+                                       "items"};
     const cJSON *rows = NULL;
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && !rows; i++)
@@ -253,6 +262,16 @@ int message_reply_client(const struct message_reply *reply, unsigned index,
         json_get_integer(object, "grants", &client->grants) < 0 ||
         json_get_integer(object, "requests", &client->requests) < 0 ||
         json_get_integer(object, "connected_at", &client->connected_at) < 0);
+}
+
+int message_reply_item(const struct message_reply *reply, unsigned index,
+                       struct message_reply *item)
+{
+    const cJSON *object = row(reply, index);
+
+    *item = (struct message_reply){
+        .has_id = reply->has_id, .id = reply->id, .document = (void *)object};
+    return outcome(!object || read_outcome(object, item) < 0);
 }
 
 int message_reply_counter(const struct message_reply *reply, unsigned index,

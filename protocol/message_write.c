@@ -184,6 +184,21 @@ static void write_body(struct writer *w, const struct message_request *request)
     }
 }
 
+static void write_items(struct writer *w, const struct message_request *request)
+{
+    field_bool(w, "atomic", request->atomic);
+    put_key(w, "items");
+    open_brace(w, '[');
+    for (unsigned i = 0; i < request->item_count; i++) {
+        if (i > 0)
+            put_byte(w, ',');
+        open_brace(w, '{');
+        write_body(w, &request->items[i]);
+        close_brace(w, '}');
+    }
+    close_brace(w, ']');
+}
+
 int message_request_write(struct buffer *out,
                           const struct message_request *request)
 {
@@ -192,7 +207,10 @@ int message_request_write(struct buffer *out,
     open_brace(&w, '{');
     field_integer(&w, "id", request->id);
     field_string(&w, "op", message_op_name(request->op));
-    write_body(&w, request);
+    if (request->item_count > 0)
+        write_items(&w, request);
+    else
+        write_body(&w, request);
     return end_line(&w);
 }
 
@@ -233,20 +251,25 @@ int message_welcome_write(struct buffer *out, uint64_t id,
     return end_line(&w);
 }
 
+static void write_grant(struct writer *w, const struct message_grant *grant)
+{
+    field_integer(w, "grant", grant->grant);
+    field_integer(w, "segment", grant->segment);
+    field_bool(w, "created", grant->created);
+    field_integer(w, "size", grant->size);
+    field_integer(w, "mapped_size", grant->mapped_size);
+    field_string(w, "access", message_access_name(grant->access));
+    if (grant->of_file)
+        field_string(w, "source", "file");
+    write_granted(w, grant);
+}
+
 int message_grant_write(struct buffer *out, uint64_t id,
                         const struct message_grant *grant)
 {
     struct writer w = begin_ok(out, id);
 
-    field_integer(&w, "grant", grant->grant);
-    field_integer(&w, "segment", grant->segment);
-    field_bool(&w, "created", grant->created);
-    field_integer(&w, "size", grant->size);
-    field_integer(&w, "mapped_size", grant->mapped_size);
-    field_string(&w, "access", message_access_name(grant->access));
-    if (grant->of_file)
-        field_string(&w, "source", "file");
-    write_granted(&w, grant);
+    write_grant(&w, grant);
     return end_line(&w);
 }
 
@@ -343,6 +366,19 @@ static void write_detail(struct writer *w, const struct message_budget *detail)
     close_brace(w, '}');
 }
 
+static void write_problem(struct writer *w,
+                          const struct message_problem *problem,
+                          const struct message_budget *detail)
+{
+    field_bool(w, "ok", false);
+    field_string(w, "error", message_error_name(problem->error));
+    field_string(w, "message", problem->text);
+    if (detail) {
+        put_key(w, "detail");
+        write_detail(w, detail);
+    }
+}
+
 int message_error_write(struct buffer *out,
                         const struct message_problem *problem,
                         const struct message_budget *detail)
@@ -354,14 +390,22 @@ int message_error_write(struct buffer *out,
         field_integer(&w, "id", problem->id);
     else
         field_string(&w, "id", NULL);
-    field_bool(&w, "ok", false);
-    field_string(&w, "error", message_error_name(problem->error));
-    field_string(&w, "message", problem->text);
-    if (detail) {
-        put_key(&w, "detail");
-        write_detail(&w, detail);
-    }
+    write_problem(&w, problem, detail);
+    if (problem->has_item)
+        field_integer(&w, "item", problem->item);
     return end_line(&w);
+}
+
+int message_item_problem_write(struct buffer *out,
+                               const struct message_problem *problem,
+                               const struct message_budget *detail)
+{
+    struct writer w = begin(out);
+
+    open_brace(&w, '{');
+    write_problem(&w, problem, detail);
+    close_brace(&w, '}');
+    return finish(&w);
 }
 
 /* ---- pages ---- */
@@ -369,13 +413,26 @@ int message_error_write(struct buffer *out,
 /* Room for `],"next":N}` and the newline. */
 enum { PAGE_END_MAX = 40 };
 
+static const char *rows_name(enum protocol_op op)
+{
+    switch (op) {
+    case PROTOCOL_CREATE:
+    case PROTOCOL_OPEN:
+        return "items";
+    case PROTOCOL_LIST:
+        return "segments";
+    default:
+        return message_op_name(op);
+    }
+}
+
 int message_page_begin(struct message_pager *pager, struct buffer *out,
                        uint64_t id, enum protocol_op op)
 {
     struct writer w = begin_ok(out, id);
 
     *pager = (struct message_pager){.out = out, .start = out->size};
-    put_key(&w, op == PROTOCOL_LIST ? "segments" : message_op_name(op));
+    put_key(&w, rows_name(op));
     open_brace(&w, '[');
     return finish(&w);
 }
@@ -438,6 +495,27 @@ int message_page_add_client(struct message_pager *pager,
     field_integer(&w, "requests", client->requests);
     field_integer(&w, "connected_at", client->connected_at);
     close_brace(&w, '}');
+    return end_row(pager, &w);
+}
+
+int message_page_add_grant(struct message_pager *pager,
+                           const struct message_grant *grant)
+{
+    struct writer w = begin_row(pager);
+
+    open_brace(&w, '{');
+    field_bool(&w, "ok", true);
+    write_grant(&w, grant);
+    close_brace(&w, '}');
+    return end_row(pager, &w);
+}
+
+int message_page_add_problem(struct message_pager *pager,
+                             const struct buffer *problem)
+{
+    struct writer w = begin_row(pager);
+
+    put(&w, problem->data, problem->size);
     return end_row(pager, &w);
 }
 

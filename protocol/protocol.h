@@ -32,6 +32,7 @@ enum {
     /* Handles that a doorbell has, at most: PROTOCOL.md names them. */
     PROTOCOL_BELL_HANDLES = 3,
     /* Handles in one message: what SCM_RIGHTS carries on Linux. */
+    PROTOCOL_ITEMS_MAX = 64, /* of `create` and `open` */
     PROTOCOL_HANDLES_MAX = 253,
     /* Items that a page of a listing has unless the request says otherwise,
      * and the most that it may ask for. A page also ends at the line limit. */

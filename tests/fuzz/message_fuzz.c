@@ -55,6 +55,25 @@ static void check_request(const struct message_request *request)
     buffer_deinit(&second);
 }
 
+static void check_items(struct message_request *request)
+{
+    struct message_request item;
+    struct message_problem problem;
+    unsigned count = 0;
+    int r;
+
+    while ((r = message_request_next_item(request, &item, &problem)) !=
+           MESSAGE_MALFORMED) {
+        require(r == 0 || r == MESSAGE_REFUSED);
+        if (r == 0)
+            check_request(&item);
+        else
+            check_problem(&problem);
+        count++;
+    }
+    require(count == request->item_count);
+}
+
 static void read_request(const char *line, size_t size)
 {
     struct message_request request;
@@ -62,7 +81,10 @@ static void read_request(const char *line, size_t size)
 
     switch (message_request_decode(line, size, &request, &problem)) {
     case 0:
-        check_request(&request);
+        if (request.item_count > 0)
+            check_items(&request);
+        else
+            check_request(&request);
         message_request_deinit(&request);
         break;
     case MESSAGE_REFUSED:
@@ -150,6 +172,16 @@ static void read_rows(const struct message_reply *reply)
     message_reply_next(reply);
 }
 
+static void read_items(const struct message_reply *reply)
+{
+    struct message_reply item;
+
+    for (unsigned i = 0; message_reply_item(reply, i, &item) == 0; i++) {
+        require(item.ok || item.text != NULL);
+        check_grant(&item);
+    }
+}
+
 static void read_reply(const char *line, size_t size)
 {
     struct message_reply reply;
@@ -161,6 +193,7 @@ static void read_reply(const char *line, size_t size)
     check_stat(&reply);
     read_welcome(&reply);
     read_rows(&reply);
+    read_items(&reply);
     message_reply_deinit(&reply);
 }
 

@@ -145,6 +145,10 @@ static const char *const deaths[] = {
     "{\"id\":1,\"op\":\"create\",\"size\":67108864}\n",
     "{\"id\":1,\"op\":\"create\",\"name\":\"mine\",\"size\":4096}\n",
     "{\"id\":1,\"op\":\"open\",\"name\":\"mine\"}\n",
+    "{\"id\":1,\"op\":\"create\",\"atomic\":true,\"items\":"
+    "[{\"size\":1},{\"size\":67108864},{\"size\":1}]}\n",
+    "{\"id\":1,\"op\":\"open\",\"items\":"
+    "[{\"name\":\"mine\"},{\"name\":\"mine\",\"access\":\"rw\"}]}\n",
     shared_create,
     "{\"id\":1,\"op\":\"reclaim\",\"segment\":1,\"handles\":{\"memory\":0}}\n",
     "{\"id\":1,\"op\":\"release\",\"grant\":1}\n",

@@ -182,6 +182,7 @@ class Client:
         self.last_id = 0
         self.early = {}
         self.bells = {}  # doorbells of replies, by id
+        self.items = {}  # handles of the items of replies, by id
         try:
             if name is not None:
                 self.welcome = self.call("hello", version=1, client=name)
@@ -200,6 +201,8 @@ class Client:
         unclaimed = [self.batch, *self.batches]
         unclaimed.append([handle for _reply, handle in self.early.values()])
         unclaimed.append(self.bells.values())
+        for pairs in self.items.values():
+            unclaimed.extend(pairs)
         for batch in unclaimed:
             for handle in batch:
                 if handle is not None:
@@ -208,6 +211,7 @@ class Client:
         self.batches.clear()
         self.early.clear()
         self.bells.clear()
+        self.items.clear()
 
     # ---- lines and handles ----
 
@@ -258,12 +262,20 @@ class Client:
         """The next reply and its memory's handle. Handles are claimed in the
         order of the lines, whoever asked."""
         reply = json.loads(self.read_line())
-        handle = None
-        if "handles" in reply:
-            handle = self.claim(reply["handles"]["memory"])
-        if "doorbell" in reply.get("handles", {}):
-            self.bells[reply["id"]] = self.claim(reply["handles"]["doorbell"])
+        handle, bell = self.claim_named(reply)
+        if bell is not None:
+            self.bells[reply["id"]] = bell
+        if "items" in reply:
+            self.items[reply["id"]] = [self.claim_named(item)
+                                       for item in reply["items"]]
         return reply, handle
+
+    def claim_named(self, granted):
+        """The handles of memory and doorbell that a reply, or an item, names;
+        None for none."""
+        handles = granted.get("handles", {})
+        return tuple(self.claim(handles[kind]) if kind in handles else None
+                     for kind in ("memory", "doorbell"))
 
     # ---- requests ----
 
@@ -318,6 +330,14 @@ class Client:
         if name is not None:
             fields["name"] = name
         return self.wait_segment(self.send("open", **fields))
+
+    def many(self, op, items, **fields):
+        """For each item its segment, or what it was refused for."""
+        request_id = self.send(op, items=items, **fields)
+        reply, _none = self.wait(request_id)
+        return [Segment(self, item, *pair) if item["ok"] else Refused(item)
+                for item, pair in zip(reply["items"],
+                                      self.items.pop(request_id))]
 
     def remove(self, name):
         self.call("remove", name=name)

@@ -294,6 +294,36 @@ def test_rings_and_is_rung_by_the_document_alone(broker):
         segment.close()
 
 
+def test_many_at_once_are_the_right_ones(broker):
+    with Client(broker.socket) as client:
+        assert "items" in client.welcome["features"]
+        made = client.many("create", [
+            {"name": str(i), "size": 4096, "doorbell": i % 2 == 0}
+            for i in range(64)])
+        assert all((segment.bell is None) == (i % 2 == 1)
+                   for i, segment in enumerate(made))
+        names = [str(i * 7 % 65) for i in range(64)]
+        opened = client.many("open", [{"name": name} for name in names])
+        for name, segment in zip(names, opened):
+            if name == "64":
+                assert segment.error == "not-found"
+                continue
+            expected = made[int(name)]
+            assert os.fstat(segment.handle).st_ino == \
+                os.fstat(expected.handle).st_ino
+            assert (segment.bell is None) == (expected.bell is None)
+            segment.close()
+        try:
+            client.many("open", [{"name": name} for name in names],
+                        atomic=True)
+            raise AssertionError("opened what is not there")
+        except Refused as refused:
+            assert refused.error == "not-found"
+        assert not client.batches and not any(client.batch)
+        for segment in made:
+            segment.close()
+
+
 def test_errors_between_pipelined_requests_take_no_handles(broker):
     with Client(broker.socket) as client:
         made = client.create(4096, name="a")

@@ -266,6 +266,16 @@ int raw_grant(struct raw *raw, struct message_grant *grant)
     return raw_system_claim(raw, &out->memory);
 }
 
+int raw_item_grant(struct raw *raw, unsigned index, struct message_grant *grant)
+{
+    struct message_reply item;
+    REQUIRE_STR(raw_outcome(raw), "ok");
+    REQUIRE_INT(message_reply_item(&raw->reply, index, &item), 0);
+    REQUIRE(item.ok);
+    REQUIRE_INT(message_reply_grant(&item, grant), 0);
+    return raw_system_claim(raw, &grant->memory);
+}
+
 int raw_bell(struct raw *raw, const struct message_grant *grant, unsigned place)
 {
     if (grant->bell[place].form == MESSAGE_HANDLE_NONE)

@@ -14,7 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RAW_DEADLINE_MS = 20000, RAW_BATCH_MAX = 253 };
+enum {
+    RAW_DEADLINE_MS = 20000,
+    RAW_BATCH_MAX = 253,
+    RAW_UNCLAIMED_MAX = PROTOCOL_ITEMS_MAX * (1 + PROTOCOL_BELL_HANDLES)
+};
 
 /* Descriptors of one message. */
 struct raw_batch {
@@ -34,7 +38,8 @@ struct raw {
     const char *line;
     int fd; /* -1: closed */
     /* The last reply's handles, where values tell; 0: none. */
-    int unclaimed[1 + PROTOCOL_BELL_HANDLES];
+    int unclaimed[RAW_UNCLAIMED_MAX];
+    unsigned unclaimed_count;
     bool has_reply;
     bool ended;     /* the broker hung up */
     bool truncated; /* descriptors were lost on the way (MSG_CTRUNC) */
@@ -93,6 +98,9 @@ const char *raw_outcome(const struct raw *raw);
 /* The grant of a reply to create or open, with its descriptor, which the
  * caller owns; -1 when it did not arrive. */
 int raw_grant(struct raw *raw, struct message_grant *grant);
+/* The same of item `index`. */
+int raw_item_grant(struct raw *raw, unsigned index,
+                   struct message_grant *grant);
 /* The same grant's doorbell, by its place; -1 when there is none. */
 int raw_bell(struct raw *raw, const struct message_grant *grant,
              unsigned place);

@@ -79,27 +79,39 @@ void raw_system_receive(struct raw *raw)
 int raw_system_claim(struct raw *raw, const struct message_handle *named)
 {
     REQUIRE_INT(named->form, MESSAGE_HANDLE_VALUE);
-    for (int i = 0; i < 1 + PROTOCOL_BELL_HANDLES; i++)
+    for (unsigned i = 0; i < raw->unclaimed_count; i++)
         if (raw->unclaimed[i] == (int)named->number)
             raw->unclaimed[i] = 0;
     return (int)named->number;
 }
 
-void raw_system_note(struct raw *raw, const struct message_reply *reply)
+static void note_handle(struct raw *raw, const struct message_handle *named)
+{
+    if (named->form == MESSAGE_HANDLE_VALUE)
+        raw->unclaimed[raw->unclaimed_count++] = (int)named->number;
+}
+
+static void note_grant(struct raw *raw, const struct message_reply *reply)
 {
     struct message_grant grant;
-    for (int i = 0; i < 1 + PROTOCOL_BELL_HANDLES; i++) {
-        if (raw->unclaimed[i])
-            test_close(raw->unclaimed[i]);
-        raw->unclaimed[i] = 0;
-    }
-    if (!reply || !reply->ok || message_reply_grant(reply, &grant) != 0)
+    if (!reply->ok || message_reply_grant(reply, &grant) != 0)
         return;
-    if (grant.memory.form == MESSAGE_HANDLE_VALUE)
-        raw->unclaimed[0] = (int)grant.memory.number;
+    note_handle(raw, &grant.memory);
     for (int i = 0; i < PROTOCOL_BELL_HANDLES; i++)
-        if (grant.bell[i].form == MESSAGE_HANDLE_VALUE)
-            raw->unclaimed[1 + i] = (int)grant.bell[i].number;
+        note_handle(raw, &grant.bell[i]);
+}
+
+void raw_system_note(struct raw *raw, const struct message_reply *reply)
+{
+    struct message_reply item;
+    while (raw->unclaimed_count > 0)
+        if (raw->unclaimed[--raw->unclaimed_count])
+            test_close(raw->unclaimed[raw->unclaimed_count]);
+    if (!reply)
+        return;
+    note_grant(raw, reply);
+    for (unsigned i = 0; message_reply_item(reply, i, &item) == 0; i++)
+        note_grant(raw, &item);
 }
 
 struct message_handle raw_system_name(int handle)

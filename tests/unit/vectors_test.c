@@ -105,6 +105,41 @@ static char *fill_in(const char *line, size_t size)
     return filled;
 }
 
+static struct message_problem problem_of(const struct message_reply *reply)
+{
+    struct message_problem problem = {.has_id = reply->has_id,
+                                      .id = reply->id,
+                                      .has_item = reply->has_item,
+                                      .item = (unsigned)reply->item,
+                                      .error = reply->error};
+
+    snprintf(problem.text, sizeof(problem.text), "%s", reply->text);
+    return problem;
+}
+
+static int write_item(struct message_pager *pager,
+                      const struct message_reply *reply, unsigned index)
+{
+    struct message_reply item;
+    struct message_grant grant;
+    struct message_problem problem;
+    struct buffer text;
+    int r;
+
+    REQUIRE(message_reply_item(reply, index, &item) == 0);
+    if (item.ok) {
+        REQUIRE(message_reply_grant(&item, &grant) == 0);
+        return message_page_add_grant(pager, &grant);
+    }
+    problem = problem_of(&item);
+    buffer_init(&text, PROTOCOL_LINE_MAX);
+    REQUIRE(message_item_problem_write(
+                &text, &problem, item.has_detail ? &item.detail : NULL) == 0);
+    r = message_page_add_problem(pager, &text);
+    buffer_deinit(&text);
+    return r;
+}
+
 static int write_rows(struct buffer *out, const struct message_reply *reply,
                       enum protocol_op op)
 {
@@ -121,6 +156,8 @@ static int write_rows(struct buffer *out, const struct message_reply *reply,
         } else if (op == PROTOCOL_USAGE) {
             REQUIRE(message_reply_budget(reply, i, &budget) == 0);
             r = message_page_add_budget(&pager, &budget);
+        } else if (op == PROTOCOL_CREATE || op == PROTOCOL_OPEN) {
+            r = write_item(&pager, reply, i);
         } else {
             REQUIRE(message_reply_client(reply, i, &client) == 0);
             r = message_page_add_client(&pager, &client);
@@ -154,6 +191,9 @@ static int write_ok(struct buffer *out, const struct message_reply *reply,
         return message_welcome_write(out, reply->id, &welcome);
     case PROTOCOL_CREATE:
     case PROTOCOL_OPEN:
+        if (message_reply_rows(reply) > 0)
+            return write_rows(out, reply, op);
+        /* fall through */
     case PROTOCOL_RECLAIM:
     case PROTOCOL_REDEEM:
         REQUIRE(message_reply_grant(reply, &grant) == 0);
@@ -183,10 +223,8 @@ static int write_ok(struct buffer *out, const struct message_reply *reply,
 
 static int write_error(struct buffer *out, const struct message_reply *reply)
 {
-    struct message_problem problem = {
-        .has_id = reply->has_id, .id = reply->id, .error = reply->error};
+    struct message_problem problem = problem_of(reply);
 
-    snprintf(problem.text, sizeof(problem.text), "%s", reply->text);
     return message_error_write(out, &problem,
                                reply->has_detail ? &reply->detail : NULL);
 }
