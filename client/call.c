@@ -568,7 +568,7 @@ static void tell(segb_client *client, struct call *call)
 {
     if (call->status < 0)
         error_note(call->status, call->text);
-    call->when_done(client, call->status, call->segment, call->data);
+    call->when_done(client, call->status, call->granted.segment, call->data);
     call_deinit(call);
     free(call);
 }

@@ -32,6 +32,14 @@ enum client_state {
     CLIENT_DOWN       /* for ever */
 };
 
+/* What a grant's reply brings. */
+struct granted {
+    int access;            /* asked for, SEGB_...; 0: whatever comes */
+    int status;            /* 0 or SEGB_E_... */
+    const char *text;      /* to a failure; the reply's or static */
+    segb_segment *segment; /* the call's until somebody takes it */
+};
+
 struct call {
     struct call *prev;
     struct call *next;
@@ -45,12 +53,14 @@ struct call {
     unsigned handle_count; /* that go along: */
     frame_handle handles[MESSAGE_HANDLES_MAX];
     const segb_segment *of; /* whose grant the request is about, or NULL */
-    int access;             /* asked for, SEGB_...; 0: whatever comes */
-    bool done;              /* what follows is filled */
-    int status;             /* 0 or SEGB_E_... */
+    struct granted granted;
+    struct granted *items; /* in its place, of many */
+    unsigned item_count;
+    unsigned refused; /* the item that all are refused for, from 1 */
+    bool done;        /* what follows is filled */
+    int status;       /* 0 or SEGB_E_... */
     const char *text; /* to a failure; the reply's, the client's or static */
     struct message_reply reply; /* without document when there is none */
-    segb_segment *segment;      /* the call's until somebody takes it */
     segb_done_fn when_done;     /* NULL: a thread waits */
     void *data;
 };
@@ -112,7 +122,7 @@ struct segb_segment {
 /*
  * Sends the request, waits for the reply and notes what failed. 0, and the
  * call holds reply or segment until call_deinit; or SEGB_E_..., and nothing
- * is left to do. The caller sets `grants` and `access`, all else zero.
+ * is left to do. The caller sets `grants` and what is asked for, all else zero.
  */
 int call_run(segb_client *client, struct message_request *request,
              struct call *call);
@@ -181,6 +191,14 @@ void client_unlock(segb_client *client);
 
 /* Unlocks, and frees the client with its last reference. */
 void client_unref(segb_client *client);
+
+/* Checks what a program asks for and puts it into the request, and into the
+ * call what goes along with it or is expected. 0 or SEGB_E_... */
+int segment_prepare_create(const char *name, size_t size,
+                           const segb_create_options *options,
+                           struct message_request *request, struct call *call);
+int segment_prepare_open(const char *name, const segb_open_options *options,
+                         struct message_request *request, struct call *call);
 
 /* A segment of that grant, or NULL; the lock is held. The handle becomes the
  * segment's, and the doorbell, which may be NULL. */

@@ -85,23 +85,32 @@ static int claim_all(segb_client *client, const struct message_grant *grant,
     return r;
 }
 
-/* A reply that nobody waits for, or not any more. */
-static void take_loose(segb_client *client, const struct message_reply *reply)
+static void drop_grant(segb_client *client, const struct message_reply *reply)
 {
     struct message_grant grant;
     struct arrived arrived;
 
-    if (client->loose == 0 || reply->id > client->last_id) {
-        nonsense(client, "the broker answered what it was not asked");
-        return;
-    }
-    client->loose--;
     if (!reply->ok || message_reply_grant(reply, &grant) != 0)
         return;
     if (grant.memory.form != MESSAGE_HANDLE_NONE &&
         claim_all(client, &grant, &arrived) == 0)
         close_arrived(&arrived);
     give_back(client, grant.grant);
+}
+
+/* A reply that nobody waits for, or not any more. */
+static void take_loose(segb_client *client, const struct message_reply *reply)
+{
+    struct message_reply item;
+
+    if (client->loose == 0 || reply->id > client->last_id) {
+        nonsense(client, "the broker answered what it was not asked");
+        return;
+    }
+    client->loose--;
+    drop_grant(client, reply);
+    for (unsigned i = 0; message_reply_item(reply, i, &item) == 0; i++)
+        drop_grant(client, &item);
 }
 
 static int access_of(enum protocol_access access)
@@ -130,19 +139,20 @@ static bool is_sound(const struct message_grant *grant, frame_handle handle)
            size >= grant->mapped_size;
 }
 
-/* The call fails by what the broker is not to blame for. */
-static void refuse(segb_client *client, struct call *call,
-                   const struct message_grant *grant, int status,
-                   const char *text)
+/* It fails by what the broker is not to blame for. */
+static void refuse(segb_client *client, const struct message_grant *grant,
+                   struct granted *granted, int status, const char *text)
 {
     give_back(client, grant->grant);
-    reply_finish(client, call, status, text, NULL);
+    granted->status = status;
+    granted->text = text;
 }
 
-/* Adopts the handles. */
-static void take_segment(segb_client *client, struct call *call,
-                         const struct message_grant *grant,
-                         struct arrived *arrived)
+/* Adopts the handles. NULL, or what is wrong with the broker. */
+static const char *take_segment(segb_client *client,
+                                const struct message_grant *grant,
+                                struct arrived *arrived,
+                                struct granted *granted)
 {
     struct bell *bell = NULL;
     int r = 0;
@@ -150,46 +160,89 @@ static void take_segment(segb_client *client, struct call *call,
     if (arrived->count > 1)
         r = bell_open(arrived->handles + 1, arrived->count - 1, &bell);
     if (r == 0)
-        call->segment = segment_new(client, grant, arrived->handles[0], bell);
-    if (call->segment) {
-        reply_finish(client, call, 0, NULL, NULL);
-        return;
-    }
+        granted->segment =
+            segment_new(client, grant, arrived->handles[0], bell);
+    if (granted->segment)
+        return NULL;
     bell_close(bell);
     channel_close_handle(arrived->handles[0]);
     if (r == SEGB_E_PROTOCOL)
-        nonsense(client, "the broker's doorbell is none");
-    else
-        refuse(client, call, grant, SEGB_E_SYSTEM, "out of memory");
+        return "the broker's doorbell is none";
+    refuse(client, grant, granted, SEGB_E_SYSTEM, "out of memory");
+    return NULL;
 }
 
-static void take_grant(segb_client *client, struct call *call,
-                       const struct message_reply *reply)
+/* Takes the handles in. NULL, or what is wrong with the broker. */
+static const char *take_handles(segb_client *client,
+                                const struct message_grant *grant,
+                                struct granted *granted)
 {
-    struct message_grant grant;
     struct arrived arrived;
 
-    if (message_reply_grant(reply, &grant) != 0 ||
-        grant.memory.form == MESSAGE_HANDLE_NONE ||
-        (call->access && access_of(grant.access) != call->access)) {
-        nonsense(client, "the broker's reply is not the grant asked for");
-        return;
-    }
-    if (claim_all(client, &grant, &arrived) != 0) {
-        refuse(client, call, &grant, SEGB_E_TOO_MANY_HANDLES,
+    if (claim_all(client, grant, &arrived) != 0) {
+        refuse(client, grant, granted, SEGB_E_TOO_MANY_HANDLES,
                "the segment's handle did not arrive: this program has as many "
                "open as it may have");
-    } else if (!is_sound(&grant, arrived.handles[0])) {
-        close_arrived(&arrived);
-        nonsense(client, "the segment's memory is smaller than the broker "
-                         "said");
-    } else if (grant.mapped_size > SIZE_MAX) {
-        close_arrived(&arrived);
-        refuse(client, call, &grant, SEGB_E_NOT_SUPPORTED,
-               "the segment is larger than this program can map");
-    } else {
-        take_segment(client, call, &grant, &arrived);
+        return NULL;
     }
+    if (!is_sound(grant, arrived.handles[0])) {
+        close_arrived(&arrived);
+        return "the segment's memory is smaller than the broker said";
+    }
+    if (grant->mapped_size <= SIZE_MAX)
+        return take_segment(client, grant, &arrived, granted);
+    close_arrived(&arrived);
+    refuse(client, grant, granted, SEGB_E_NOT_SUPPORTED,
+           "the segment is larger than this program can map");
+    return NULL;
+}
+
+/* What an answer grants or refuses. NULL, or what is wrong with the broker. */
+static const char *take_grant(segb_client *client,
+                              const struct message_reply *reply,
+                              struct granted *granted)
+{
+    struct message_grant grant;
+
+    granted->status = 0;
+    if (!reply->ok) {
+        granted->status = -(int)reply->error;
+        granted->text = reply->text;
+        return NULL;
+    }
+    if (message_reply_grant(reply, &grant) != 0 ||
+        grant.memory.form == MESSAGE_HANDLE_NONE ||
+        (granted->access && access_of(grant.access) != granted->access))
+        return "the broker's reply is not the grant asked for";
+    return take_handles(client, &grant, granted);
+}
+
+static const char *take_items(segb_client *client, struct call *call,
+                              const struct message_reply *reply)
+{
+    const char *wrong = NULL;
+    struct message_reply item;
+
+    if (message_reply_rows(reply) != call->item_count)
+        return "the broker answers for more or fewer than it was asked for";
+    for (unsigned i = 0; i < call->item_count && !wrong; i++)
+        wrong = message_reply_item(reply, i, &item) == 0
+                    ? take_grant(client, &item, &call->items[i])
+                    : "the broker's reply is not what was asked for";
+    return wrong;
+}
+
+static void take_granted(segb_client *client, struct call *call,
+                         struct message_reply *reply)
+{
+    struct granted *one = &call->granted;
+    const char *wrong = call->items ? take_items(client, call, reply)
+                                    : take_grant(client, reply, one);
+
+    if (wrong)
+        nonsense(client, wrong);
+    else
+        reply_finish(client, call, one->status, one->text, reply);
 }
 
 /* An error that answers no request: the broker serves this client no more. */
@@ -197,6 +250,14 @@ static void take_farewell(segb_client *client,
                           const struct message_reply *reply)
 {
     call_end_all(client, -(int)reply->error, reply->text);
+}
+
+static void take_refusal(segb_client *client, struct call *call,
+                         struct message_reply *reply)
+{
+    if (reply->has_item && reply->item < call->item_count)
+        call->refused = (unsigned)reply->item + 1;
+    reply_finish(client, call, -(int)reply->error, reply->text, reply);
 }
 
 static void take_answer(segb_client *client, struct message_reply *reply)
@@ -207,9 +268,9 @@ static void take_answer(segb_client *client, struct message_reply *reply)
     if (!call)
         take_loose(client, reply);
     else if (!reply->ok)
-        reply_finish(client, call, -(int)reply->error, reply->text, reply);
+        take_refusal(client, call, reply);
     else if (call->grants)
-        take_grant(client, call, reply);
+        take_granted(client, call, reply);
     else
         reply_finish(client, call, 0, NULL, reply);
 }

@@ -159,6 +159,17 @@ typedef struct segb_open_options {
     uint64_t id; /* opens by id when the name is NULL */
 } segb_open_options;
 
+/* One of many. */
+typedef struct segb_item {
+    const char *name; /* as for segb_open and segb_create */
+    size_t size;      /* segb_create_many: bytes */
+    /* Of the call that is made; NULL: all defaults. */
+    const segb_open_options *open_options;
+    const segb_create_options *create_options;
+    segb_segment *segment; /* comes back: NULL where there is none */
+    int result;            /* comes back: 0 or SEGB_E_... */
+} segb_item;
+
 typedef struct segb_offer_options {
     size_t struct_size;
     int access;          /* that it gives; 0: SEGB_RO */
@@ -251,6 +262,19 @@ int segb_create(segb_client *client, const char *name, size_t size,
 
 int segb_open(segb_client *client, const char *name,
               const segb_open_options *options, segb_segment **segment);
+
+#define SEGB_ITEMS_MAX 64
+
+/* Up to SEGB_ITEMS_MAX segments with one request to the broker. `atomic` 0:
+ * each item on its own. Else all or none: after the first that is refused
+ * nothing is opened, and what was created is gone again, whoever opened it
+ * meanwhile keeps it without its name. 0 when all are there; else the first
+ * failure, which segb_last_detail tells of. A segment of a file is created by
+ * itself. */
+int segb_open_many(segb_client *client, segb_item *items, size_t count,
+                   int atomic);
+int segb_create_many(segb_client *client, segb_item *items, size_t count,
+                     int atomic);
 
 /* Gives the grant back and closes the handle, without waiting for an answer.
  * Views of it stay mapped. NULL is fine. */

@@ -88,9 +88,9 @@ static int prepare_file(const segb_file *file, struct message_request *request,
                       "file: neither write nor read is an open file");
 }
 
-static int prepare_create(const char *name, size_t size,
-                          const segb_create_options *options,
-                          struct message_request *request, struct call *call)
+int segment_prepare_create(const char *name, size_t size,
+                           const segb_create_options *options,
+                           struct message_request *request, struct call *call)
 {
     struct message_create *create = &request->create;
     segb_create_options checked;
@@ -99,7 +99,7 @@ static int prepare_create(const char *name, size_t size,
     if (r == 0)
         r = arguments_name(name, true);
     if (r == 0)
-        r = arguments_access(checked.access, SEGB_RW, &call->access,
+        r = arguments_access(checked.access, SEGB_RW, &call->granted.access,
                              &create->access);
     if (r == 0)
         r = arguments_principals("share_read", checked.share_read,
@@ -127,8 +127,8 @@ static int prepare_create(const char *name, size_t size,
     return r;
 }
 
-static int prepare_open(const char *name, const segb_open_options *options,
-                        struct message_request *request, int *access)
+int segment_prepare_open(const char *name, const segb_open_options *options,
+                         struct message_request *request, struct call *call)
 {
     segb_open_options checked;
     int r = arguments_options(&checked, sizeof(checked), options);
@@ -136,7 +136,7 @@ static int prepare_open(const char *name, const segb_open_options *options,
     if (r == 0)
         r = arguments_target(name, checked.id, &request->open.target);
     if (r == 0)
-        r = arguments_access(checked.access, SEGB_RO, access,
+        r = arguments_access(checked.access, SEGB_RO, &call->granted.access,
                              &request->open.access);
     return r;
 }
@@ -150,7 +150,7 @@ static int run(segb_client *client, struct message_request *request,
 
     if (r < 0)
         return r;
-    *segment = call->segment;
+    *segment = call->granted.segment;
     call_deinit(call);
     return 0;
 }
@@ -165,7 +165,7 @@ int segb_create(segb_client *client, const char *name, size_t size,
     if (r == 0)
         r = arguments_given("segment", (const void *)segment);
     if (r == 0)
-        r = prepare_create(name, size, options, &request, &call);
+        r = segment_prepare_create(name, size, options, &request, &call);
     return r < 0 ? r : run(client, &request, &call, segment);
 }
 
@@ -179,7 +179,7 @@ int segb_open(segb_client *client, const char *name,
     if (r == 0)
         r = arguments_given("segment", (const void *)segment);
     if (r == 0)
-        r = prepare_open(name, options, &request, &call.access);
+        r = segment_prepare_open(name, options, &request, &call);
     return r < 0 ? r : run(client, &request, &call, segment);
 }
 
@@ -232,7 +232,7 @@ int segb_create_async(segb_client *client, const char *name, size_t size,
     int r = check_callback(client, done);
 
     if (r == 0)
-        r = prepare_create(name, size, options, &request, &call);
+        r = segment_prepare_create(name, size, options, &request, &call);
     return r < 0 ? r : begin(client, &request, &call);
 }
 
@@ -245,7 +245,7 @@ int segb_open_async(segb_client *client, const char *name,
     int r = check_callback(client, done);
 
     if (r == 0)
-        r = prepare_open(name, options, &request, &call.access);
+        r = segment_prepare_open(name, options, &request, &call);
     return r < 0 ? r : begin(client, &request, &call);
 }
 

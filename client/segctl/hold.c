@@ -61,13 +61,19 @@ int hold_create(segb_client *client, const struct arguments *arguments,
     return r;
 }
 
+static segb_open_options open_options(const struct arguments *arguments,
+                                      int access)
+{
+    return (segb_open_options){.struct_size = sizeof(segb_open_options),
+                               .access = arguments->access ? arguments->access
+                                                           : access,
+                               .id = arguments->id};
+}
+
 int hold_open(segb_client *client, const struct arguments *arguments,
               int access, segb_segment **segment, int *status)
 {
-    segb_open_options options = {.struct_size = sizeof(options),
-                                 .access = arguments->access ? arguments->access
-                                                             : access,
-                                 .id = arguments->id};
+    segb_open_options options = open_options(arguments, access);
     int r = segb_open(client, arguments->name, &options, segment);
 
     if (r != 0)
@@ -75,14 +81,30 @@ int hold_open(segb_client *client, const struct arguments *arguments,
     return r;
 }
 
-static void print_json(const struct arguments *arguments,
-                       const segb_segment *segment)
+int hold_open_many(segb_client *client, const struct arguments *arguments,
+                   segb_item *items, int *status)
+{
+    segb_open_options options = open_options(arguments, SEGB_RO);
+    size_t count = 1 + arguments->more_count;
+    int r;
+
+    for (size_t i = 0; i < count; i++)
+        items[i] = (segb_item){.name = i == 0 ? arguments->name
+                                              : arguments->more[i - 1],
+                               .open_options = &options};
+    r = segb_open_many(client, items, count, 1);
+    if (r != 0)
+        *status = report_code(arguments, r);
+    return r;
+}
+
+static void print_json(const char *name, const segb_segment *segment)
 {
     struct json json = {0};
 
     json_object_begin(&json, NULL);
     json_number(&json, "segment", segb_id(segment));
-    json_string(&json, "name", arguments->name);
+    json_string(&json, "name", name);
     json_number(&json, "size", segb_size(segment));
     json_number(&json, "mapped_size", segb_mapped_size(segment));
     json_string(&json, "access", hold_access_name(segb_access(segment)));
@@ -91,7 +113,7 @@ static void print_json(const struct arguments *arguments,
     json_print(&json);
 }
 
-static void note_ready(const struct arguments *arguments,
+static void note_ready(const struct arguments *arguments, const char *name,
                        const segb_segment *segment, bool returns)
 {
     struct text size = {0};
@@ -99,9 +121,8 @@ static void note_ready(const struct arguments *arguments,
     text_add_size(&size, segb_size(segment));
     report_note(
         arguments, "segment %llu%s%s, %s, %s: ready, %s",
-        (unsigned long long)segb_id(segment), arguments->name ? ", " : "",
-        arguments->name ? arguments->name : "", size.bytes,
-        hold_access_name(segb_access(segment)),
+        (unsigned long long)segb_id(segment), name ? ", " : "",
+        name ? name : "", size.bytes, hold_access_name(segb_access(segment)),
         returns ? "kept until it is removed" : "held until interrupted");
     text_deinit(&size);
 }
@@ -149,12 +170,22 @@ int hold_until(segb_client *client, const struct arguments *arguments,
 int hold_announce(segb_client *client, const struct arguments *arguments,
                   segb_segment *segment, bool returns)
 {
+    segb_item item = {.name = arguments->name, .segment = segment};
+
+    return hold_announce_many(client, arguments, &item, 1, returns);
+}
+
+int hold_announce_many(segb_client *client, const struct arguments *arguments,
+                       const segb_item *items, size_t count, bool returns)
+{
     /* First, so that whoever waits for the word may interrupt at once. */
     terminal_catch_interrupts();
-    if (arguments->json)
-        print_json(arguments, segment);
-    else
-        note_ready(arguments, segment, returns);
+    for (size_t i = 0; i < count; i++) {
+        if (arguments->json)
+            print_json(items[i].name, items[i].segment);
+        else
+            note_ready(arguments, items[i].name, items[i].segment, returns);
+    }
     if (output_error())
         return report_stdout(arguments, output_error());
     return returns ? STATUS_DONE : hold_until(client, arguments, NULL, NULL);

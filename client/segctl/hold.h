@@ -28,6 +28,10 @@ typedef bool (*hold_over_fn)(void *data);
 int hold_until(segb_client *client, const struct arguments *arguments,
                hold_over_fn over, void *data);
 
+/* Opens all that the options name, or none; `items` has room for them. */
+int hold_open_many(segb_client *client, const struct arguments *arguments,
+                   segb_item *items, int *status);
+
 /*
  * Tells that the segment is ready, on stderr or as JSON on stdout. Unless it
  * `returns`, waits until interrupted (STATUS_DONE) or until the broker has
@@ -35,5 +39,8 @@ int hold_until(segb_client *client, const struct arguments *arguments,
  */
 int hold_announce(segb_client *client, const struct arguments *arguments,
                   segb_segment *segment, bool returns);
+/* The same of several. */
+int hold_announce_many(segb_client *client, const struct arguments *arguments,
+                       const segb_item *items, size_t count, bool returns);
 
 #endif

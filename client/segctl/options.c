@@ -432,6 +432,11 @@ static int take_operands(struct arguments *a, int count, char **operands,
                                   ? "NAME or --id N is missing"
                                   : "NAME is missing");
     a->name = operands[0];
+    if (kind == OPERANDS_TARGETS) {
+        *taken = count;
+        a->more = operands + 1;
+        a->more_count = (size_t)count - 1;
+    }
     return OPTIONS_READ;
 }
 

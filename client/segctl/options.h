@@ -36,6 +36,7 @@ enum operands {
     OPERANDS_NAME,
     OPERANDS_TARGET,     /* NAME, or none with --id */
     OPERANDS_ANY_TARGET, /* the same, or neither */
+    OPERANDS_TARGETS,    /* NAME..., or none with --id */
     OPERANDS_NAME_SIZE,  /* [NAME] SIZE; with --file [NAME [SIZE]] */
     OPERANDS_PREFIX,     /* [PREFIX] */
     OPERANDS_LEVEL,
@@ -66,6 +67,8 @@ struct arguments {
     bool quiet;
 
     const char *name;
+    char *const *more; /* names behind that one */
+    size_t more_count;
     bool has_id;
     uint64_t id;
     const char *prefix;

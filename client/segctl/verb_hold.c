@@ -3,7 +3,10 @@
  */
 #include "hold.h"
 #include "report.h"
+#include "text.h"
 #include "verbs.h"
+
+#include <stdlib.h>
 
 /* The broker opens an existing segment as it is: without holders, one that is
  * not persistent would be gone when this program ends. */
@@ -40,11 +43,28 @@ int verb_create(segb_client *client, const struct arguments *arguments)
     return status;
 }
 
+static int open_many(segb_client *client, const struct arguments *arguments)
+{
+    size_t count = 1 + arguments->more_count;
+    segb_item *items = text_allocate(count, sizeof(*items));
+    int status;
+
+    if (hold_open_many(client, arguments, items, &status) == 0) {
+        status = hold_announce_many(client, arguments, items, count, false);
+        for (size_t i = 0; i < count; i++)
+            segb_close(items[i].segment);
+    }
+    free(items);
+    return status;
+}
+
 int verb_open(segb_client *client, const struct arguments *arguments)
 {
     segb_segment *segment;
     int status;
 
+    if (arguments->more_count > 0)
+        return open_many(client, arguments);
     if (hold_open(client, arguments, SEGB_RO, &segment, &status) != 0)
         return status;
     status = hold_announce(client, arguments, segment, false);

@@ -19,10 +19,11 @@ const struct verb verbs[] = {
      "otherwise; where that is more than it has, the file is made larger.\n",
      TAKES_JSON | TAKES_ACCESS | TAKES_MAKE | TAKES_IF_EXISTS | TAKES_FILE,
      OPERANDS_NAME_SIZE, verb_create},
-    {"open", "[OPTION]... NAME", "open a segment and hold it",
+    {"open", "[OPTION]... NAME...", "open segments and hold them",
      "Open a segment, ro unless told otherwise, say when it is ready and hold\n"
-     "it until interrupted (Ctrl-C).\n",
-     TAKES_JSON | TAKES_ID | TAKES_ACCESS, OPERANDS_TARGET, verb_open},
+     "it until interrupted (Ctrl-C). Of several NAMEs all are opened, or "
+     "none.\n",
+     TAKES_JSON | TAKES_ID | TAKES_ACCESS, OPERANDS_TARGETS, verb_open},
     {"put", "[OPTION]... NAME", "make a segment of what stdin has",
      "Make a segment, copy stdin into it, say when it is ready, and hold it\n"
      "until interrupted (Ctrl-C). With --persist return at once. A name that\n"

@@ -331,6 +331,25 @@ create_makes_segments_of_files() {
     has "$err" 'file-empty'
 }
 
+open_takes_all_names_or_none() {
+    local one two both
+    hold one create one 10
+    hold two create two 20
+    hold both --json open one two
+    sed -n 1p "$folder/both.out" >"$folder/first"
+    sed -n 2p "$folder/both.out" >"$folder/behind"
+    json "$folder/first" 'it["name"] == "one" and it["size"] == 10'
+    json "$folder/behind" 'it["name"] == "two" and it["size"] == 20'
+    ends "$both" 0 TERM
+    try 4 open one none two
+    has "$err" 'segctl: open one: not-found: items[1]: '
+    # shellcheck disable=SC2046 # so many words
+    try 2 open $(seq 65)
+    has "$err" '1 to 64'
+    ends "$one" 0 TERM
+    ends "$two" 0 TERM
+}
+
 unnamed_ones_are_opened_by_id() {
     local id
     hold holder --json create 10
@@ -883,7 +902,7 @@ for test in helps tells_its_version refuses_wrong_usage \
     create_holds_until_interrupted create_ends_at_ctrl_c \
     killing_the_holder_frees_the_name persistent_ones_stay \
     persist_does_not_believe_in_others create_opens_what_exists \
-    create_makes_segments_of_files unnamed_ones_are_opened_by_id sizes_have_units refusals_say_which_budget \
+    create_makes_segments_of_files open_takes_all_names_or_none unnamed_ones_are_opened_by_id sizes_have_units refusals_say_which_budget \
     quiet_is_quiet copies_files_whole copies_pipes_whole \
     put_begins_where_stdin_stands put_takes_a_size \
     put_refuses_nothing_and_taken_names put_interrupted_leaves_nothing \
