@@ -139,16 +139,22 @@ END_TEST
 static const char shared_create[] = "{\"id\":1,\"op\":\"create\",\"size\":1,"
                                     "\"share\":{\"read\":[\"user:root\"]}}\n";
 
+/* The second takes a worker. */
+static const char many_created[] =
+    "{\"id\":1,\"op\":\"create\",\"atomic\":true,\"items\":"
+    "[{\"size\":1},{\"size\":67108864},{\"size\":1}]}\n";
+static const char many_opened[] =
+    "{\"id\":1,\"op\":\"open\",\"items\":"
+    "[{\"name\":\"mine\"},{\"name\":\"mine\",\"access\":\"rw\"}]}\n";
+
 static const char *const deaths[] = {
     "{\"id\":1,\"op\":\"hello\",\"version\":1}\n",
     "{\"id\":1,\"op\":\"create\",\"name\":\"new\",\"size\":4096}\n",
     "{\"id\":1,\"op\":\"create\",\"size\":67108864}\n",
     "{\"id\":1,\"op\":\"create\",\"name\":\"mine\",\"size\":4096}\n",
     "{\"id\":1,\"op\":\"open\",\"name\":\"mine\"}\n",
-    "{\"id\":1,\"op\":\"create\",\"atomic\":true,\"items\":"
-    "[{\"size\":1},{\"size\":67108864},{\"size\":1}]}\n",
-    "{\"id\":1,\"op\":\"open\",\"items\":"
-    "[{\"name\":\"mine\"},{\"name\":\"mine\",\"access\":\"rw\"}]}\n",
+    many_created,
+    many_opened,
     shared_create,
     "{\"id\":1,\"op\":\"reclaim\",\"segment\":1,\"handles\":{\"memory\":0}}\n",
     "{\"id\":1,\"op\":\"release\",\"grant\":1}\n",
