@@ -428,6 +428,7 @@ static int begin(struct call *call, struct creation *job)
                                      .persist = create->persist,
                                      .of_file = create->of_file,
                                      .freezable = create->freezable,
+                                     .unpublished = create->publish_later,
                                      .owner = caller};
     if (!create->of_file) {
         job->new.mapped_size = segment_mapped_size(create->size);

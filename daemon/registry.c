@@ -138,6 +138,7 @@ int registry_add(struct registry *registry, const struct registry_new *new,
                         .persist = new->persist,
                         .of_file = new->of_file,
                         .freezable = new->freezable,
+                        .is_unpublished = new->unpublished,
                         .owner = new->owner,
                         .segments_charge = new->segments_charge,
                         .bytes_charge = new->bytes_charge};
@@ -178,6 +179,19 @@ int registry_entry_ready(struct registry *registry, struct entry *entry)
 int registry_entry_changed(struct registry *registry, struct entry *entry)
 {
     return keep(registry, entry);
+}
+
+int registry_entry_publish(struct registry *registry, struct entry *entry)
+{
+    int r;
+
+    if (!entry->is_unpublished)
+        return 0;
+    entry->is_unpublished = false;
+    r = keep(registry, entry);
+    if (r < 0)
+        entry->is_unpublished = true;
+    return r;
 }
 
 void registry_entry_restored(struct entry *entry)
@@ -229,10 +243,17 @@ static bool is_awaited(struct entry *entry)
     return segment_use(entry->memory, entry->is_kept) != SEGMENT_FREE;
 }
 
+/* Whether its name needs no grant. Nobody could get one to what its creator has
+ * left behind unpublished. */
+static bool persists(const struct entry *entry)
+{
+    return entry->persist && entry->is_found && !entry->is_unpublished;
+}
+
 /* What becomes of an entry that nobody has a grant to. */
 static void let_go(struct registry *registry, struct entry *entry)
 {
-    if (!(entry->persist && entry->is_found) && !is_awaited(entry))
+    if (!persists(entry) && !is_awaited(entry))
         registry_entry_remove(registry, entry);
 }
 
@@ -472,7 +493,7 @@ bool registry_ask_awaited(struct registry *registry)
 
     for (entry = registry->by_id; entry; entry = entry->by_id.next) {
         if (!entry->is_awaited || entry->stage != ENTRY_LIVE ||
-            entry->grants > 0 || (entry->persist && entry->is_found))
+            entry->grants > 0 || persists(entry))
             continue;
         any = true;
         if (is_awaited(entry))

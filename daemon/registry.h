@@ -43,6 +43,7 @@ struct entry {
     bool persist;
     bool of_file; /* and then not charged for its bytes */
     bool freezable;
+    bool is_unpublished;         /* only who has a grant may open it */
     bool is_revoked;             /* nobody gets it any more */
     enum protocol_frozen frozen; /* see entry_frozen */
     bool is_kept;                /* the keeper knows of it */
@@ -122,6 +123,7 @@ struct registry_new {
     bool persist;
     bool of_file;
     bool freezable;
+    bool unpublished;
     struct caller *owner;
     struct quota_charge segments_charge;
     struct quota_charge bytes_charge;
@@ -136,6 +138,10 @@ int registry_entry_ready(struct registry *registry, struct entry *entry);
 /* Something that must not be lost has changed: tells the keeper. 0 or
  * REGISTRY_E_NOMEM. */
 int registry_entry_changed(struct registry *registry, struct entry *entry);
+
+/* From now on others can open it too; once more changes nothing. 0, or
+ * REGISTRY_E_NOMEM when the keeper could not be told. */
+int registry_entry_publish(struct registry *registry, struct entry *entry);
 
 /* An entry of before, which is kept already, is there again. Its name and
  * memory wait for those who held it, until registry_end_grace. */

@@ -196,6 +196,21 @@ int request_refuse_frozen(struct call *call, const struct entry *entry)
                           (unsigned long long)entry->id);
 }
 
+int request_refuse_gone(struct call *call, const struct entry *entry)
+{
+    return request_refuse(call, PROTOCOL_NOT_FOUND,
+                          "nobody can open segment %llu any more",
+                          (unsigned long long)entry->id);
+}
+
+int request_refuse_unpublished(struct call *call, const struct entry *entry)
+{
+    return request_refuse(call, PROTOCOL_BUSY,
+                          "segment %llu is not published yet: its creator "
+                          "has not called publish",
+                          (unsigned long long)entry->id);
+}
+
 /* What a grant gives. */
 struct handles {
     struct lent *memory;
@@ -350,6 +365,7 @@ static int welcome(struct call *call)
     features[reply.feature_count++] = "freeze-future";
     features[reply.feature_count++] = "doorbell";
     features[reply.feature_count++] = "items";
+    features[reply.feature_count++] = "publish";
     /* Who has the broker's rights opens the memory in its own way. */
     if (caller->identity.user != identity_self() && caller->identity.user != 0)
         features[reply.feature_count++] = "enforced-ro";
@@ -398,6 +414,7 @@ static const struct {
     [PROTOCOL_REDEEM] = {request_redeem, false},
     [PROTOCOL_REMOVE] = {request_remove, false},
     [PROTOCOL_FREEZE] = {request_freeze, false},
+    [PROTOCOL_PUBLISH] = {request_publish, false},
     [PROTOCOL_STAT] = {request_stat, false},
     [PROTOCOL_LIST] = {request_list, false},
     [PROTOCOL_USAGE] = {request_usage, false},

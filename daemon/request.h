@@ -90,6 +90,9 @@ int request_find_own(struct call *call, const struct message_target *target,
 /* Whether a grant of that access would write to what is frozen; refuses it. */
 bool request_is_frozen(const struct entry *entry, enum protocol_access access);
 int request_refuse_frozen(struct call *call, const struct entry *entry);
+/* Of what is held by processes alone. */
+int request_refuse_gone(struct call *call, const struct entry *entry);
+int request_refuse_unpublished(struct call *call, const struct entry *entry);
 
 /* Lets a grant's handles go along with the reply. 0 and what is to be written;
  * 1 when it was refused, the grant released; negative as a verb. */
@@ -117,6 +120,7 @@ int request_offer(struct call *call);
 int request_redeem(struct call *call);
 int request_remove(struct call *call);
 int request_freeze(struct call *call);
+int request_publish(struct call *call);
 int request_revoke(struct call *call);
 int request_stat(struct call *call);
 int request_list(struct call *call);

@@ -167,9 +167,7 @@ int request_freeze(struct call *call)
     if (r != 0)
         return r < 0 ? r : 0;
     if (entry->stage != ENTRY_LIVE)
-        return request_refuse(call, PROTOCOL_NOT_FOUND,
-                              "nobody can open segment %llu any more",
-                              (unsigned long long)entry->id);
+        return request_refuse_gone(call, entry);
     if (!entry->freezable)
         return request_refuse(call, PROTOCOL_NOT_SUPPORTED,
                               "segment %llu was not created with freezable",
@@ -181,7 +179,7 @@ int request_revoke(struct call *call)
 {
     struct entry *entry;
     struct alteration *job;
-    int r = request_find_target(call, &call->request->revoke, &entry);
+    int r = request_find_target(call, &call->request->target, &entry);
 
     if (r != 0)
         return r < 0 ? r : 0;

@@ -58,6 +58,16 @@ int request_find_own(struct call *call, const struct message_target *target,
 
 /* ---- create, open, release ---- */
 
+static bool has_grant(const struct holder *holder, const struct entry *entry)
+{
+    const struct grant *grant;
+
+    DL_FOREACH (holder->grants, grant)
+        if (grant->entry == entry)
+            return true;
+    return false;
+}
+
 static int open_entry(struct call *call, struct entry *entry,
                       enum protocol_access access)
 {
@@ -76,6 +86,8 @@ static int open_entry(struct call *call, struct entry *entry,
     if (entry->stage != ENTRY_LIVE || entry->is_revoked ||
         entry_state(entry) == PROTOCOL_REMOVED)
         return refuse_unknown(call);
+    if (entry->is_unpublished && !has_grant(&call->peer->holder, entry))
+        return request_refuse_unpublished(call, entry);
     if (request_is_frozen(entry, access))
         return request_refuse_frozen(call, entry);
     r = quota_charge(call->peer->caller->scope, CONFIG_GRANTS, 1, &charge,
@@ -156,16 +168,6 @@ int request_release(struct call *call)
     return message_ok_write(peer_reply(call->peer), call->request->id);
 }
 
-static bool has_grant(const struct holder *holder, const struct entry *entry)
-{
-    const struct grant *grant;
-
-    DL_FOREACH (holder->grants, grant)
-        if (grant->entry == entry)
-            return true;
-    return false;
-}
-
 /* A limit that was lowered must not take the segment away from a client that
  * had it before the broker died: one grant it gets back in any case. */
 static int charge_reclaimed(struct call *call, const struct entry *entry,
@@ -235,7 +237,7 @@ int request_reclaim(struct call *call)
 int request_remove(struct call *call)
 {
     struct entry *entry;
-    int r = request_find_own(call, &call->request->remove, &entry);
+    int r = request_find_own(call, &call->request->target, &entry);
 
     if (r != 0)
         return r < 0 ? r : 0;
@@ -244,6 +246,20 @@ int request_remove(struct call *call)
                               "segment %llu has no name",
                               (unsigned long long)entry->id);
     registry_entry_remove(&call->broker->registry, entry);
+    return message_ok_write(peer_reply(call->peer), call->request->id);
+}
+
+int request_publish(struct call *call)
+{
+    struct entry *entry;
+    int r = request_find_own(call, &call->request->target, &entry);
+
+    if (r != 0)
+        return r < 0 ? r : 0;
+    if (entry->stage != ENTRY_LIVE)
+        return request_refuse_gone(call, entry);
+    if (registry_entry_publish(&call->broker->registry, entry) < 0)
+        return request_refuse(call, PROTOCOL_INTERNAL, "out of memory");
     return message_ok_write(peer_reply(call->peer), call->request->id);
 }
 
@@ -272,14 +288,15 @@ static struct message_segment describe(const struct call *call,
         .of_file = entry->of_file,
         .tickets = tickets_count(&entry->tickets, ticket_clock()),
         .freezable = entry->freezable,
-        .frozen = frozen};
+        .frozen = frozen,
+        .unpublished = entry->is_unpublished};
 }
 
 int request_stat(struct call *call)
 {
     struct message_segment description;
     struct entry *entry;
-    int r = request_find_target(call, &call->request->stat, &entry);
+    int r = request_find_target(call, &call->request->target, &entry);
 
     if (r != 0)
         return r < 0 ? r : 0;

@@ -62,6 +62,8 @@ int request_offer(struct call *call)
                               (unsigned long long)offered->grant);
     if (offered->access == PROTOCOL_RW && grant->access != PROTOCOL_RW)
         return refuse_rw(call, grant);
+    if (grant->entry->is_unpublished)
+        return request_refuse_unpublished(call, grant->entry);
     if (request_is_frozen(grant->entry, offered->access))
         return request_refuse_frozen(call, grant->entry);
     return offer(call, grant->entry);

@@ -94,6 +94,7 @@ int restore_write(const struct entry *entry, struct restore_record *made)
     segment->freezable = entry->freezable;
     segment->frozen = entry->frozen;
     segment->revoked = entry->is_revoked;
+    segment->unpublished = entry->is_unpublished;
     return 0;
 }
 
@@ -180,6 +181,7 @@ static int add(struct registry *registry, const struct record *record,
                                .persist = segment->persist,
                                .of_file = segment->of_file,
                                .freezable = segment->freezable,
+                               .unpublished = segment->unpublished,
                                .owner = owner};
     struct access_share share = {0};
     const char *culprit;

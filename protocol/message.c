@@ -41,6 +41,7 @@ enum field {
     FIELD_MODE,
     FIELD_ITEMS,
     FIELD_ATOMIC,
+    FIELD_PUBLISH,
     FIELDS
 };
 
@@ -71,7 +72,8 @@ static const char *const FIELD_NAMES[FIELDS] = {[FIELD_ID] = "id",
                                                 [FIELD_DOORBELL] = "doorbell",
                                                 [FIELD_MODE] = "mode",
                                                 [FIELD_ITEMS] = "items",
-                                                [FIELD_ATOMIC] = "atomic"};
+                                                [FIELD_ATOMIC] = "atomic",
+                                                [FIELD_PUBLISH] = "publish"};
 
 /* One request's fields, and the first problem with them. */
 struct reader {
@@ -238,6 +240,15 @@ static bool read_fail_if_exists(struct reader *r)
     if (word && strcmp(word, "open") != 0 && strcmp(word, "fail") != 0)
         refuse_value(r, FIELD_IF_EXISTS, "\"open\" or \"fail\"");
     return word && strcmp(word, "fail") == 0;
+}
+
+static bool read_publish_later(struct reader *r)
+{
+    const char *word = read_string(r, FIELD_PUBLISH);
+
+    if (word && strcmp(word, "now") != 0 && strcmp(word, "later") != 0)
+        refuse_value(r, FIELD_PUBLISH, "\"now\" or \"later\"");
+    return word && strcmp(word, "later") == 0;
 }
 
 static enum protocol_log_level read_level(struct reader *r)
@@ -419,6 +430,7 @@ static void read_create(struct reader *r, struct message_request *request)
     create->persist = read_bool(r, FIELD_PERSIST, false);
     create->freezable = read_bool(r, FIELD_FREEZABLE, false);
     create->doorbell = read_bool(r, FIELD_DOORBELL, false);
+    create->publish_later = read_publish_later(r);
     read_share(r, &create->share);
     if (create->persist && !create->name)
         refuse(r, PROTOCOL_INVALID_ARGUMENT,
@@ -495,17 +507,14 @@ static void read_body(struct reader *r, struct message_request *request)
         request->redeem = read_ticket(r);
         break;
     case PROTOCOL_REMOVE:
-        request->remove = read_target(r);
+    case PROTOCOL_PUBLISH:
+    case PROTOCOL_REVOKE:
+    case PROTOCOL_STAT:
+        request->target = read_target(r);
         break;
     case PROTOCOL_FREEZE:
         request->freeze.target = read_target(r);
         request->freeze.mode = read_mode(r);
-        break;
-    case PROTOCOL_REVOKE:
-        request->revoke = read_target(r);
-        break;
-    case PROTOCOL_STAT:
-        request->stat = read_target(r);
         break;
     case PROTOCOL_LIST:
         request->list.page = read_page(r);

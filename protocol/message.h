@@ -68,6 +68,7 @@ struct message_create {
     bool persist;
     bool freezable;
     bool doorbell;
+    bool publish_later; /* until then nobody else can open it */
     struct message_share share;
 };
 
@@ -118,14 +119,12 @@ struct message_request {
             enum protocol_access access;
         } reclaim;
         struct message_offer offer;
-        const char *redeem; /* a ticket */
-        struct message_target remove;
+        const char *redeem;           /* a ticket */
+        struct message_target target; /* remove publish revoke stat */
         struct {
             struct message_target target;
             enum protocol_frozen mode; /* "future", or "now" for YES */
         } freeze;
-        struct message_target revoke;
-        struct message_target stat;
         struct {
             struct message_page page;
             const char *prefix; /* NULL: all */
@@ -219,18 +218,19 @@ struct message_segment {
     const char *owner; /* "user:alice" */
     uint64_t size;
     uint64_t mapped_size;
+    uint64_t grants;
+    uint64_t created_at; /* seconds since 1970 UTC */
+    uint64_t tickets;    /* that can be redeemed still */
     enum protocol_state state;
+    enum protocol_frozen frozen; /* where it is freezable */
     bool may_read;
     bool may_write;
     bool commit;
     bool persist;
-    uint64_t grants;
-    uint64_t created_at; /* seconds since 1970 UTC */
-    uint64_t tickets;    /* that can be redeemed still */
     bool of_file;
     bool doorbell;
     bool freezable;
-    enum protocol_frozen frozen; /* where it is freezable */
+    bool unpublished;
 };
 
 /* A connected client, as `clients` gives it. */

@@ -16,7 +16,8 @@ static const char *const OPS[PROTOCOL_OPS] = {
     [PROTOCOL_LOG_LEVEL] = "log-level", [PROTOCOL_SHUTDOWN] = "shutdown",
     [PROTOCOL_RECLAIM] = "reclaim",     [PROTOCOL_RESTART] = "restart",
     [PROTOCOL_OFFER] = "offer",         [PROTOCOL_REDEEM] = "redeem",
-    [PROTOCOL_FREEZE] = "freeze",       [PROTOCOL_REVOKE] = "revoke"};
+    [PROTOCOL_FREEZE] = "freeze",       [PROTOCOL_REVOKE] = "revoke",
+    [PROTOCOL_PUBLISH] = "publish"};
 
 static const char *const ERRORS[PROTOCOL_ERRORS] = {
     [PROTOCOL_BAD_REQUEST] = "bad-request",

@@ -170,6 +170,7 @@ static int read_may(const cJSON *object, struct message_segment *segment)
 static int read_segment(const cJSON *object, struct message_segment *segment)
 {
     const char *state, *frozen;
+    bool published;
 
     if (json_get_string(object, "name", &segment->name) < 0)
         segment->name = NULL;
@@ -192,6 +193,8 @@ static int read_segment(const cJSON *object, struct message_segment *segment)
         segment->doorbell = false;
     if (json_get_integer(object, "tickets", &segment->tickets) < 0)
         segment->tickets = 0;
+    segment->unpublished =
+        json_get_bool(object, "published", &published) == 0 && !published;
     segment->frozen = PROTOCOL_FROZEN_NO;
     segment->freezable = json_get_string(object, "frozen", &frozen) == 0;
     if (segment->freezable &&

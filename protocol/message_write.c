@@ -87,6 +87,8 @@ static void write_create(struct writer *w,
         write_file(w, request->handles);
     if (create->doorbell)
         field_bool(w, "doorbell", true);
+    if (create->publish_later)
+        field_string(w, "publish", "later");
     write_share(w, &create->share);
 }
 
@@ -148,16 +150,13 @@ static void write_body(struct writer *w, const struct message_request *request)
         field_string(w, "ticket", request->redeem);
         break;
     case PROTOCOL_REMOVE:
-        write_target(w, &request->remove);
+    case PROTOCOL_PUBLISH:
+    case PROTOCOL_REVOKE:
+    case PROTOCOL_STAT:
+        write_target(w, &request->target);
         break;
     case PROTOCOL_FREEZE:
         write_freeze(w, request);
-        break;
-    case PROTOCOL_REVOKE:
-        write_target(w, &request->revoke);
-        break;
-    case PROTOCOL_STAT:
-        write_target(w, &request->stat);
         break;
     case PROTOCOL_LIST:
         if (request->list.prefix)
@@ -320,6 +319,8 @@ static void write_segment(struct writer *w,
         field_integer(w, "tickets", segment->tickets);
     if (segment->freezable)
         field_string(w, "frozen", message_frozen_name(segment->frozen));
+    if (segment->unpublished)
+        field_bool(w, "published", false);
     close_brace(w, '}');
 }
 

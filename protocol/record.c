@@ -38,6 +38,8 @@ static void write_segment(struct writer *w,
         field_string(w, "frozen", message_frozen_name(segment->frozen));
     if (segment->revoked)
         field_bool(w, "revoked", true);
+    if (segment->unpublished)
+        field_bool(w, "unpublished", true);
     if (segment->doorbell > 0)
         field_integer(w, "doorbell", segment->doorbell);
 }
@@ -113,6 +115,8 @@ static int read_optional(const cJSON *tree, struct record_segment *segment)
         return -1;
     if (json_get_bool(tree, "revoked", &segment->revoked) < 0)
         segment->revoked = false;
+    if (json_get_bool(tree, "unpublished", &segment->unpublished) < 0)
+        segment->unpublished = false;
     if (json_get_bool(tree, "of_file", &segment->of_file) < 0)
         segment->of_file = false;
     if (read_doorbell(tree, &segment->doorbell) < 0)

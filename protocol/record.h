@@ -58,6 +58,7 @@ struct record_segment {
     bool freezable;
     enum protocol_frozen frozen;
     bool revoked;
+    bool unpublished;
     unsigned doorbell; /* how many of its handles, the last, are that's */
 };
 

@@ -205,6 +205,7 @@ static const struct message_segment segments[] = {
      .may_read = true},
     {.segment = 3, .name = "x", .owner = "", .state = PROTOCOL_REMOVED},
     {.segment = 4, .name = "x", .owner = "", .state = PROTOCOL_HELD},
+    {.segment = 5, .name = "x", .owner = "", .unpublished = true},
 };
 
 #define RECORD_0                                                               \
@@ -230,6 +231,7 @@ static void expect_same(const struct message_segment *a,
     ck_assert_int_eq(a->commit, b->commit);
     ck_assert_int_eq(a->persist, b->persist);
     ck_assert_int_eq(a->doorbell, b->doorbell);
+    ck_assert_int_eq(a->unpublished, b->unpublished);
     ck_assert_uint_eq(a->grants, b->grants);
     ck_assert_uint_eq(a->created_at, b->created_at);
 }

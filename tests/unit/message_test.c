@@ -68,6 +68,14 @@ static const struct {
     {"{'id':2,'op':'create','size':1,'doorbell':true}",
      "{'id':2,'op':'create','size':1,'access':'rw','if_exists':'open',"
      "'commit':true,'persist':false,'doorbell':true}"},
+    {"{'id':2,'op':'create','size':1,'publish':'later'}",
+     "{'id':2,'op':'create','size':1,'access':'rw','if_exists':'open',"
+     "'commit':true,'persist':false,'publish':'later'}"},
+    {"{'id':2,'op':'create','size':1,'publish':'now'}",
+     "{'id':2,'op':'create','size':1,'access':'rw','if_exists':'open',"
+     "'commit':true,'persist':false}"},
+    {"{'id':6,'op':'publish','name':'a'}",
+     "{'id':6,'op':'publish','name':'a'}"},
     {"{'id':6,'op':'revoke','name':'a'}", "{'id':6,'op':'revoke','name':'a'}"},
     {"{'id':10,'op':'ping'}", "{'id':10,'op':'ping'}"},
     {"{'id':11,'op':'stats'}", "{'id':11,'op':'stats'}"},

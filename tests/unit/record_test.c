@@ -58,6 +58,7 @@ static struct record full_record(void)
     record.segment.frozen = PROTOCOL_FROZEN_FUTURE;
     record.segment.revoked = true;
     record.segment.doorbell = 1;
+    record.segment.unpublished = true;
     return record;
 }
 
@@ -81,7 +82,7 @@ START_TEST(segment_comes_through_whole)
     ck_assert_str_eq(s->share.write[0], "group:4294967295");
     ck_assert_uint_eq(s->ticket_count, 2);
     ck_assert_str_eq(s->tickets[1], "1 2 rw 33");
-    ck_assert(s->freezable && s->revoked);
+    ck_assert(s->freezable && s->revoked && s->unpublished);
     ck_assert_uint_eq(s->doorbell, 1);
     ck_assert_int_eq(s->frozen, PROTOCOL_FROZEN_FUTURE);
     record_deinit(&again);
@@ -202,8 +203,9 @@ END_TEST
 /* Whether the colon stands behind a key that may be missing. */
 static bool is_optional(const char *text, const char *colon)
 {
-    static const char *const keys[] = {"\"name\"", "\"tickets\"", "\"frozen\"",
-                                       "\"revoked\"", "\"doorbell\""};
+    static const char *const keys[] = {"\"name\"",     "\"tickets\"",
+                                       "\"frozen\"",   "\"revoked\"",
+                                       "\"doorbell\"", "\"unpublished\""};
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         size_t size = strlen(keys[i]);
