@@ -436,9 +436,15 @@ int call_run_locked(segb_client *client, struct message_request *request,
     return r;
 }
 
-/* Requests that change nothing, or whose grant went with the connection. */
-static bool is_repeatable(enum protocol_op op)
+/* Requests that change nothing, or nothing more when they are made once more,
+ * or whose grant went with the connection. */
+static bool is_repeatable(const struct message_request *request)
 {
+    enum protocol_op op = request->op;
+
+    /* A name may lead to another segment by then. */
+    if (op == PROTOCOL_PUBLISH)
+        return !request->target.name;
     return op == PROTOCOL_OPEN || op == PROTOCOL_STAT || op == PROTOCOL_LIST ||
            op == PROTOCOL_USAGE || op == PROTOCOL_PING ||
            op == PROTOCOL_STATS || op == PROTOCOL_CLIENTS;
@@ -450,7 +456,7 @@ int call_run(segb_client *client, struct message_request *request,
     int r;
 
     client_lock(client);
-    call->repeats = is_repeatable(request->op);
+    call->repeats = is_repeatable(request);
     r = call_run_locked(client, request, call);
     client_unlock(client);
     if (r == 0 && call->status < 0) {

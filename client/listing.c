@@ -48,7 +48,8 @@ static void fill_info(const struct message_segment *from, segb_info *info)
                         .freezable = from->freezable,
                         .frozen = frozens[from->frozen],
                         .of_file = from->of_file,
-                        .doorbell = from->doorbell};
+                        .doorbell = from->doorbell,
+                        .published = !from->unpublished};
 }
 
 /* Who is told of the rows; one of the functions is set. */
@@ -269,7 +270,7 @@ int segb_stat(segb_client *client, const char *name, uint64_t id,
     if (r == 0)
         r = arguments_given("info", info);
     if (r == 0)
-        r = arguments_target(name, id, &request.stat);
+        r = arguments_target(name, id, &request.target);
     if (r == 0)
         r = call_run(client, &request, &call);
     if (r < 0)
@@ -283,7 +284,15 @@ int segb_stat(segb_client *client, const char *name, uint64_t id,
 int segb_remove(segb_client *client, const char *name, uint64_t id)
 {
     struct message_request request = {.op = PROTOCOL_REMOVE};
-    int r = arguments_target(name, id, &request.remove);
+    int r = arguments_target(name, id, &request.target);
+
+    return r < 0 ? r : call_plain(client, &request);
+}
+
+int segb_publish(segb_client *client, const char *name, uint64_t id)
+{
+    struct message_request request = {.op = PROTOCOL_PUBLISH};
+    int r = arguments_target(name, id, &request.target);
 
     return r < 0 ? r : call_plain(client, &request);
 }
@@ -312,7 +321,7 @@ int segb_revoke(segb_client *client, const char *name, uint64_t id,
     int r = arguments_given("client", client);
 
     if (r == 0)
-        r = arguments_target(name, id, &request.revoke);
+        r = arguments_target(name, id, &request.target);
     if (r == 0)
         r = call_run(client, &request, &call);
     if (r < 0)

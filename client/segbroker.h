@@ -29,8 +29,8 @@
  * When the broker dies or is replaced the client connects again by itself, in
  * a thread of its own, and reclaims the grants of all its segments. Handles
  * and views are good all the time. A call that was under way then is made
- * again when that is safe (open, stat, list, usage, ping, stats, peers); any
- * other returns SEGB_E_GONE, and may have been carried out or not. Later calls
+ * again when that is safe (open, stat, list, usage, ping, stats, peers, publish
+ * by id); any other returns SEGB_E_GONE, and may have been carried out or not. Later calls
  * wait for the new connection, at most reconnect_ms. A segment that the broker
  * does not know any more stays usable, and nobody finds it by its name.
  */
@@ -151,6 +151,7 @@ typedef struct segb_create_options {
     int freezable;         /* not 0: segb_freeze can be asked for it */
     const segb_file *file; /* NULL: of memory */
     int doorbell; /* not 0: whoever has the segment can ring for the others */
+    int publish_later; /* not 0: nobody else can open it until segb_publish */
 } segb_create_options;
 
 typedef struct segb_open_options {
@@ -197,6 +198,7 @@ typedef struct segb_info {
     int frozen;  /* SEGB_FROZEN_NO, ... */
     int of_file; /* of a file, and not of memory */
     int doorbell;
+    int published; /* 0: only who has it open can open it */
 } segb_info;
 
 typedef struct segb_budget {
@@ -372,6 +374,13 @@ intptr_t segb_event_fd(segb_segment *segment);
 /* Takes the name away at once; holders keep the memory. By id when name is
  * NULL. */
 int segb_remove(segb_client *client, const char *name, uint64_t id);
+
+/* Lets others open a segment that was created with publish_later: what its
+ * creator has written until now they see. Until then they are SEGB_E_BUSY, and
+ * a segment that its creator leaves goes, also one that is to persist.
+ * Publishing once more changes nothing. For the owner and administrators. By id
+ * when name is NULL; then it is made again when the broker was lost. */
+int segb_publish(segb_client *client, const char *name, uint64_t id);
 
 /* Freezes a segment that was made freezable: SEGB_FROZEN_YES, and nobody can
  * change its bytes any more, SEGB_E_BUSY while somebody has a view of a handle

@@ -124,6 +124,7 @@ int segment_prepare_create(const char *name, size_t size,
     create->persist = checked.persist != 0;
     create->freezable = checked.freezable != 0;
     create->doorbell = checked.doorbell != 0;
+    create->publish_later = checked.publish_later != 0;
     return r;
 }
 

@@ -49,6 +49,9 @@ static const struct {
      "                          everyone; may be repeated\n"
      "  --share-write WHO       who else may read and write\n"},
     {TAKES_FILE, "  --file PATH             of this file, and not of memory\n"},
+    {TAKES_PUBLISH_LATER,
+     "  --publish-later         let nobody else open it before 'segctl "
+     "publish'\n"},
     {TAKES_IF_EXISTS,
      "  --if-exists open|fail   when the name is taken: open that segment\n"
      "                          (the default), or be refused\n"},

@@ -32,18 +32,19 @@ static int open_file(const struct arguments *arguments, segb_file *file,
 }
 
 int hold_create(segb_client *client, const struct arguments *arguments,
-                size_t size, bool fail_if_exists, segb_segment **segment,
+                size_t size, struct hold_way way, segb_segment **segment,
                 int *status)
 {
     segb_file file;
     segb_create_options options = {
         .struct_size = sizeof(options),
         .access = arguments->access,
-        .fail_if_exists = fail_if_exists,
+        .fail_if_exists = way.fail_if_exists,
         .reserve = arguments->reserve,
         .persist = arguments->persist,
         .freezable = arguments->freezable,
         .doorbell = arguments->doorbell,
+        .publish_later = way.publish_later,
         .share_read = arguments->share_read,
         .share_read_count = arguments->share_read_count,
         .share_write = arguments->share_write,

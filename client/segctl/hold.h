@@ -10,10 +10,16 @@
 /* "ro", "rw" or "cow". */
 const char *hold_access_name(int access);
 
+/* How a segment is made, besides what the options say. */
+struct hold_way {
+    bool fail_if_exists;
+    bool publish_later;
+};
+
 /* Creates with the options' name, access, sharing and so on. 0 or negative;
  * what went wrong has been said, `status` has the exit status. */
 int hold_create(segb_client *client, const struct arguments *arguments,
-                size_t size, bool fail_if_exists, segb_segment **segment,
+                size_t size, struct hold_way way, segb_segment **segment,
                 int *status);
 
 /* Opens what the options name, with their access or else `access`. */

@@ -33,7 +33,8 @@ enum {
     OPTION_FILE,
     OPTION_FUTURE,
     OPTION_DOORBELL,
-    OPTION_TIMEOUT
+    OPTION_TIMEOUT,
+    OPTION_PUBLISH_LATER
 };
 
 enum {
@@ -60,6 +61,8 @@ static const struct {
     {{"freezable", no_argument, NULL, OPTION_FREEZABLE}, TAKES_MAKE},
     {{"file", required_argument, NULL, OPTION_FILE}, TAKES_FILE},
     {{"doorbell", no_argument, NULL, OPTION_DOORBELL}, TAKES_MAKE},
+    {{"publish-later", no_argument, NULL, OPTION_PUBLISH_LATER},
+     TAKES_PUBLISH_LATER},
     {{"future", no_argument, NULL, OPTION_FUTURE}, TAKES_FUTURE},
     {{"share-read", required_argument, NULL, OPTION_SHARE_READ}, TAKES_MAKE},
     {{"share-write", required_argument, NULL, OPTION_SHARE_WRITE}, TAKES_MAKE},
@@ -264,6 +267,9 @@ static int take_option(struct arguments *a, int option)
         return OPTIONS_READ;
     case OPTION_DOORBELL:
         a->doorbell = true;
+        return OPTIONS_READ;
+    case OPTION_PUBLISH_LATER:
+        a->publish_later = true;
         return OPTIONS_READ;
     case OPTION_FUTURE:
         a->future = true;

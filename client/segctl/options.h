@@ -28,7 +28,8 @@ enum {
     TAKES_FUTURE = 1 << 10,
     TAKES_EVERYBODY = 1 << 11, /* --all, to signal */
     TAKES_TIMEOUT = 1 << 12,
-    TAKES_FILE = 1 << 13
+    TAKES_FILE = 1 << 13,
+    TAKES_PUBLISH_LATER = 1 << 14
 };
 
 enum operands {
@@ -85,6 +86,7 @@ struct arguments {
     bool freezable;
     const char *file; /* NULL: a segment of memory */
     bool doorbell;
+    bool publish_later;
     bool future;
     bool all;
     unsigned count;      /* 0 when not given */

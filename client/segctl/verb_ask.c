@@ -1,6 +1,6 @@
 /*
- * remove and ping, signal and wait, and what administrators tell the broker to
- * do.
+ * remove, publish and ping, signal and wait, and what administrators tell the
+ * broker to do.
  */
 #include "hold.h"
 #include "json.h"
@@ -37,6 +37,13 @@ int verb_remove(segb_client *client, const struct arguments *arguments)
     int r = segb_remove(client, arguments->name, arguments->id);
 
     return done(arguments, r, "removed; who holds it keeps the memory");
+}
+
+int verb_publish(segb_client *client, const struct arguments *arguments)
+{
+    int r = segb_publish(client, arguments->name, arguments->id);
+
+    return done(arguments, r, "published");
 }
 
 int verb_freeze(segb_client *client, const struct arguments *arguments)

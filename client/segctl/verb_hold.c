@@ -30,15 +30,18 @@ static int check_persistent(segb_client *client,
 
 int verb_create(segb_client *client, const struct arguments *arguments)
 {
+    struct hold_way way = {.fail_if_exists = arguments->fail_if_exists,
+                           .publish_later = arguments->publish_later};
     segb_segment *segment;
     int status;
 
-    if (hold_create(client, arguments, arguments->size,
-                    arguments->fail_if_exists, &segment, &status) != 0)
+    if (hold_create(client, arguments, arguments->size, way, &segment,
+                    &status) != 0)
         return status;
     status = check_persistent(client, arguments, segment);
     if (status == STATUS_DONE)
-        status = hold_announce(client, arguments, segment, arguments->persist);
+        status = hold_announce(client, arguments, segment,
+                               arguments->persist && !arguments->publish_later);
     segb_close(segment);
     return status;
 }

@@ -57,6 +57,7 @@ static void add_record(struct json *json, const segb_info *info)
     json_bool(json, "freezable", info->freezable != 0);
     json_string(json, "frozen", frozen_name(info));
     json_bool(json, "doorbell", info->doorbell != 0);
+    json_bool(json, "published", info->published != 0);
     json_object_end(json);
 }
 
@@ -172,6 +173,8 @@ static void print_record(const segb_info *info)
         add_pair(&table, "frozen", frozen_name(info));
     if (info->doorbell)
         add_pair(&table, "doorbell", "yes");
+    if (!info->published)
+        add_pair(&table, "published", "not yet");
     add_time_pair(&table, "created", info->created_at);
     write_pairs(&table);
 }

@@ -133,19 +133,30 @@ static int fill(const struct arguments *arguments, const struct source *source,
     return status;
 }
 
+static int publish(segb_client *client, const struct arguments *arguments,
+                   const segb_segment *segment)
+{
+    int r = segb_publish(client, NULL, segb_id(segment));
+
+    return r == 0 ? STATUS_DONE : report_code(arguments, r);
+}
+
 static int put(segb_client *client, const struct arguments *arguments,
                struct source *source)
 {
+    struct hold_way way = {.fail_if_exists = true, .publish_later = true};
     segb_segment *segment;
     int status;
 
-    if (hold_create(client, arguments, source->size, true, &segment, &status) !=
+    if (hold_create(client, arguments, source->size, way, &segment, &status) !=
         0)
         return status;
     terminal_catch_interrupts();
     status = fill(arguments, source, segment);
     free(source->collected);
     source->collected = NULL;
+    if (status == STATUS_DONE)
+        status = publish(client, arguments, segment);
     if (status == STATUS_DONE)
         status = hold_announce(client, arguments, segment, arguments->persist);
     else if (arguments->persist)

@@ -17,7 +17,8 @@ const struct verb verbs[] = {
      "\n"
      "With --file the segment is of that file, of all of it unless SIZE says\n"
      "otherwise; where that is more than it has, the file is made larger.\n",
-     TAKES_JSON | TAKES_ACCESS | TAKES_MAKE | TAKES_IF_EXISTS | TAKES_FILE,
+     TAKES_JSON | TAKES_ACCESS | TAKES_MAKE | TAKES_IF_EXISTS | TAKES_FILE |
+         TAKES_PUBLISH_LATER,
      OPERANDS_NAME_SIZE, verb_create},
     {"open", "[OPTION]... NAME...", "open segments and hold them",
      "Open a segment, ro unless told otherwise, say when it is ready and hold\n"
@@ -30,9 +31,9 @@ const struct verb verbs[] = {
      "is taken is refused.\n"
      "\n"
      "The size is stdin's where it is a file, else --size; what stdin leaves\n"
-     "over stays zero. Then the name is there while stdin is still being "
-     "read.\n"
-     "Without either, all of stdin is read first.\n",
+     "over stays zero. Without either, all of stdin is read first. Nobody "
+     "else\n"
+     "can open it before all is copied.\n",
      TAKES_JSON | TAKES_SIZE | TAKES_MAKE, OPERANDS_NAME, verb_put},
     {"cat", "[OPTION]... NAME", "write a segment to stdout",
      "Write the segment's bytes, as many as its creator asked for, to "
@@ -58,6 +59,10 @@ const struct verb verbs[] = {
      "Take the name away at once; who holds the segment keeps the memory. For\n"
      "owners and administrators.\n",
      TAKES_JSON | TAKES_ID, OPERANDS_TARGET, verb_remove},
+    {"publish", "[OPTION]... NAME", "let others open a segment",
+     "Let others open a segment that was created --publish-later. For owners\n"
+     "and administrators.\n",
+     TAKES_JSON | TAKES_ID, OPERANDS_TARGET, verb_publish},
     {"freeze", "[OPTION]... NAME",
      "let nobody change a segment's bytes any more",
      "Freeze a segment that was created --freezable: from now on nobody can\n"

@@ -15,6 +15,7 @@ int verb_info(segb_client *client, const struct arguments *arguments);
 int verb_usage(segb_client *client, const struct arguments *arguments);
 int verb_remove(segb_client *client, const struct arguments *arguments);
 int verb_freeze(segb_client *client, const struct arguments *arguments);
+int verb_publish(segb_client *client, const struct arguments *arguments);
 int verb_revoke(segb_client *client, const struct arguments *arguments);
 int verb_signal(segb_client *client, const struct arguments *arguments);
 int verb_wait(segb_client *client, const struct arguments *arguments);

@@ -75,7 +75,7 @@ _segctl() {
         else
             case $verb in
             open | cat | info | remove | list | exec | put | create | share | \
-                freeze | revoke | signal | wait)
+                freeze | publish | revoke | signal | wait)
                 words=$(_segctl_names)
                 ;;
             log-level) words='error warning info debug' ;;
