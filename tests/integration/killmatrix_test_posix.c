@@ -3,28 +3,21 @@
  * their system calls, while eight clients work. Whatever a client was told
  * must be true afterwards, whoever died.
  */
+#include "tests/support/asker.h"
 #include "tests/support/broker.h"
 #include "tests/support/raw.h"
 #include "tests/support/suite.h"
 #include "tests/support/tracer.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum {
     CLIENTS = 8,
     HELD_MAX = 24, /* segments that a client has at a time */
-    ANSWER_MS = 20000,
     SMALL = 4096,
     LARGE = 256 * 1024, /* committed by a worker thread */
     STEPS_MAX = 400
@@ -56,6 +49,8 @@ struct held {
     unsigned rings; /* signals that nobody took */
     bool persist;
     bool removed;
+    bool unpublished; /* as it was told, unless: */
+    bool publishing;  /* the answer did not come */
     bool freezable;
     bool frozen; /* as it was told */
     bool spent;
@@ -64,138 +59,21 @@ struct held {
 };
 
 struct worker {
-    int connection;
+    struct asker asker;
     unsigned number; /* of the client */
     unsigned names;  /* given so far; none is used twice */
-    uint64_t last_id;
     unsigned random;
     struct held held[HELD_MAX];
     int count;
     struct held revoked; /* the last one, if: */
     bool has_revoked;
     char gone[40]; /* the name that was removed last */
-    char line[PROTOCOL_LINE_MAX + 1];
-    struct message_reply reply;
-    bool has_reply;
-    int bell; /* that came with the last reply, and nobody took; -1 */
 };
-
-/* What was being asked when the connection ended is unknown. */
-enum { ANSWERED = 0, LOST = -1 };
 
 static unsigned draw(struct worker *worker, unsigned below)
 {
     worker->random = worker->random * 1103515245 + 12345;
     return (worker->random >> 8) % below;
-}
-
-static void drop_reply(struct worker *worker)
-{
-    if (worker->has_reply)
-        message_reply_deinit(&worker->reply);
-    worker->has_reply = false;
-    if (worker->bell >= 0)
-        close(worker->bell);
-    worker->bell = -1;
-}
-
-static int send_line(struct worker *worker, const char *line, int fd)
-{
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct iovec data = {.iov_base = (void *)line, .iov_len = strlen(line)};
-    struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1};
-    if (fd >= 0) {
-        header.msg_control = control.bytes;
-        header.msg_controllen = sizeof(control.bytes);
-        control.align.cmsg_level = SOL_SOCKET;
-        control.align.cmsg_type = SCM_RIGHTS;
-        control.align.cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
-    }
-    ssize_t sent = sendmsg(worker->connection, &header, MSG_NOSIGNAL);
-    return sent == (ssize_t)strlen(line) ? ANSWERED : LOST;
-}
-
-/* The memory's and, behind it, the doorbell's. */
-static int take_descriptors(struct msghdr *header, int *bell)
-{
-    struct cmsghdr *c = CMSG_FIRSTHDR(header);
-    int fd = -1;
-    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-        return -1;
-    memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-    if (c->cmsg_len == CMSG_LEN(2 * sizeof(fd)))
-        memcpy(bell, CMSG_DATA(c) + sizeof(fd), sizeof(fd));
-    return fd;
-}
-
-/* One line, one request at a time. A call that hangs fails the test. */
-static int read_line(struct worker *worker, int *fd)
-{
-    size_t size = 0;
-    *fd = -1;
-    while (size == 0 || worker->line[size - 1] != '\n') {
-        union {
-            struct cmsghdr align;
-            char bytes[CMSG_SPACE(2 * sizeof(int))];
-        } control;
-        struct pollfd wait = {.fd = worker->connection, .events = POLLIN};
-        struct iovec data = {.iov_base = worker->line + size,
-                             .iov_len = sizeof(worker->line) - size};
-        struct msghdr header = {.msg_iov = &data,
-                                .msg_iovlen = 1,
-                                .msg_control = control.bytes,
-                                .msg_controllen = sizeof(control.bytes)};
-        if (poll(&wait, 1, ANSWER_MS) != 1)
-            FAIL("client %u: no answer, and no end either", worker->number);
-        ssize_t n = recvmsg(worker->connection, &header, MSG_CMSG_CLOEXEC);
-        int came = n > 0 ? take_descriptors(&header, &worker->bell) : -1;
-        if (came >= 0)
-            *fd = came;
-        if (n <= 0) {
-            if (*fd >= 0)
-                close(*fd);
-            return LOST;
-        }
-        size += (size_t)n;
-    }
-    worker->line[size - 1] = '\0';
-    return ANSWERED;
-}
-
-static int ask(struct worker *worker, int *came, int with, const char *format,
-               ...) __attribute__((format(printf, 4, 5)));
-
-/* Asks and waits for the answer. `came` takes its descriptor. */
-static int ask(struct worker *worker, int *came, int with, const char *format,
-               ...)
-{
-    char body[1024];
-    char line[1200];
-    int fd;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(body, sizeof(body), format, arguments);
-    va_end(arguments);
-    snprintf(line, sizeof(line), "{\"id\":%ju,%s}\n",
-             (uintmax_t)++worker->last_id, body);
-    drop_reply(worker);
-    if (send_line(worker, line, with) != ANSWERED ||
-        read_line(worker, &fd) != ANSWERED)
-        return LOST;
-    REQUIRE_INT(message_reply_decode(worker->line, strlen(worker->line),
-                                     &worker->reply),
-                0);
-    worker->has_reply = true;
-    REQUIRE_INT(worker->reply.id, worker->last_id);
-    if (came)
-        *came = fd;
-    else if (fd >= 0)
-        close(fd);
-    return ANSWERED;
 }
 
 /* ---- content ---- */
@@ -249,8 +127,8 @@ static void ring(struct held *held)
 /* Takes the doorbell that came with the reply. */
 static void keep_bell(struct worker *worker, struct held *held, bool wanted)
 {
-    held->bell = worker->bell;
-    worker->bell = -1;
+    held->bell = worker->asker.bell;
+    worker->asker.bell = -1;
     REQUIRE_INT(held->bell >= 0, wanted);
 }
 
@@ -270,32 +148,19 @@ static void expect_frozen(const struct held *held)
 
 /* ---- after the connection was lost ---- */
 
-static void connect_again(struct worker *worker)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (worker->connection >= 0)
-        close(worker->connection);
-    REQUIRE(strlen(broker.socket) < sizeof(address.sun_path));
-    memcpy(address.sun_path, broker.socket, strlen(broker.socket) + 1);
-    worker->connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    REQUIRE(worker->connection >= 0);
-    REQUIRE(connect(worker->connection, (struct sockaddr *)&address,
-                    sizeof(address)) == 0);
-}
-
 /* The segment is there, is the same, and is ours again. */
 static int reclaim(struct worker *worker, struct held *held)
 {
     struct message_grant grant;
-    if (ask(worker, NULL, held->fd,
-            "\"op\":\"reclaim\",\"segment\":%ju,\"access\":\"rw\","
-            "\"handles\":{\"memory\":0}",
-            (uintmax_t)held->id) != ANSWERED)
+    if (asker_ask(&worker->asker, NULL, held->fd,
+                  "\"op\":\"reclaim\",\"segment\":%ju,\"access\":\"rw\","
+                  "\"handles\":{\"memory\":0}",
+                  (uintmax_t)held->id) != ANSWERED)
         return LOST;
-    if (!worker->reply.ok)
+    if (!worker->asker.reply.ok)
         FAIL("client %u: segment %ju is lost: %s", worker->number,
-             (uintmax_t)held->id, worker->line);
-    REQUIRE_INT(message_reply_grant(&worker->reply, &grant), 0);
+             (uintmax_t)held->id, worker->asker.line);
+    REQUIRE_INT(message_reply_grant(&worker->asker.reply, &grant), 0);
     REQUIRE_INT(grant.mapped_size, held->size);
     held->grant = grant.grant;
     expect_filled(held, held->fd);
@@ -310,38 +175,39 @@ static int expect_name(struct worker *worker, const struct held *held)
     int fd;
     if (!held->name[0])
         return ANSWERED;
-    if (ask(worker, &fd, -1, "\"op\":\"open\",\"name\":\"%s\"", held->name) !=
-        ANSWERED)
+    if (asker_ask(&worker->asker, &fd, -1, "\"op\":\"open\",\"name\":\"%s\"",
+                  held->name) != ANSWERED)
         return LOST;
     if (held->removed) {
-        if (worker->reply.ok)
+        if (worker->asker.reply.ok)
             FAIL("client %u: %s is back: %s", worker->number, held->name,
-                 worker->line);
+                 worker->asker.line);
         return ANSWERED;
     }
-    if (!worker->reply.ok)
+    if (!worker->asker.reply.ok)
         FAIL("client %u: the name %s is lost: %s", worker->number, held->name,
-             worker->line);
-    REQUIRE_INT(message_reply_grant(&worker->reply, &grant), 0);
+             worker->asker.line);
+    REQUIRE_INT(message_reply_grant(&worker->asker.reply, &grant), 0);
     REQUIRE_INT(grant.segment, held->id);
     REQUIRE(is_same(fd, held->fd));
     expect_filled(held, fd);
-    expect_rings(held, worker->bell);
+    expect_rings(held, worker->asker.bell);
     close(fd);
-    return ask(worker, NULL, -1, "\"op\":\"release\",\"grant\":%ju",
-               (uintmax_t)grant.grant);
+    return asker_ask(&worker->asker, NULL, -1,
+                     "\"op\":\"release\",\"grant\":%ju",
+                     (uintmax_t)grant.grant);
 }
 
 static int expect_gone(struct worker *worker)
 {
     if (!worker->gone[0])
         return ANSWERED;
-    if (ask(worker, NULL, -1, "\"op\":\"stat\",\"name\":\"%s\"",
-            worker->gone) != ANSWERED)
+    if (asker_ask(&worker->asker, NULL, -1, "\"op\":\"stat\",\"name\":\"%s\"",
+                  worker->gone) != ANSWERED)
         return LOST;
-    if (worker->reply.ok)
+    if (worker->asker.reply.ok)
         FAIL("client %u: %s is back: %s", worker->number, worker->gone,
-             worker->line);
+             worker->asker.line);
     return ANSWERED;
 }
 
@@ -350,29 +216,45 @@ static int expect_revoked(struct worker *worker)
 {
     if (!worker->has_revoked)
         return ANSWERED;
-    if (ask(worker, NULL, worker->revoked.fd,
-            "\"op\":\"reclaim\",\"segment\":%ju,\"access\":\"rw\","
-            "\"handles\":{\"memory\":0}",
-            (uintmax_t)worker->revoked.id) != ANSWERED)
+    if (asker_ask(&worker->asker, NULL, worker->revoked.fd,
+                  "\"op\":\"reclaim\",\"segment\":%ju,\"access\":\"rw\","
+                  "\"handles\":{\"memory\":0}",
+                  (uintmax_t)worker->revoked.id) != ANSWERED)
         return LOST;
-    if (worker->reply.ok)
+    if (worker->asker.reply.ok)
         FAIL("client %u: a revoked segment is back: %s", worker->number,
-             worker->line);
+             worker->asker.line);
+    return ANSWERED;
+}
+
+/* A death publishes nothing, and takes nothing back. */
+static int expect_published(struct worker *worker, const struct held *held)
+{
+    struct message_segment record;
+    if (asker_ask(&worker->asker, NULL, -1, "\"op\":\"stat\",\"segment\":%ju",
+                  (uintmax_t)held->id) != ANSWERED)
+        return LOST;
+    REQUIRE(worker->asker.reply.ok);
+    REQUIRE_INT(message_reply_stat(&worker->asker.reply, &record), 0);
+    if (!held->publishing)
+        REQUIRE_INT(record.unpublished, held->unpublished);
     return ANSWERED;
 }
 
 static int recover(struct worker *worker)
 {
-    connect_again(worker);
-    if (ask(worker, NULL, -1, "\"op\":\"hello\",\"version\":1") != ANSWERED)
+    asker_connect(&worker->asker, broker.socket);
+    if (asker_ask(&worker->asker, NULL, -1, "\"op\":\"hello\",\"version\":1") !=
+        ANSWERED)
         return LOST;
-    REQUIRE(worker->reply.ok);
+    REQUIRE(worker->asker.reply.ok);
     for (int i = 0; i < worker->count; i++) {
         if (reclaim(worker, &worker->held[i]) != ANSWERED)
             return LOST;
     }
     for (int i = 0; i < worker->count; i++) {
-        if (expect_name(worker, &worker->held[i]) != ANSWERED)
+        if (expect_name(worker, &worker->held[i]) != ANSWERED ||
+            expect_published(worker, &worker->held[i]) != ANSWERED)
             return LOST;
     }
     if (expect_revoked(worker) != ANSWERED)
@@ -401,16 +283,19 @@ static int create(struct worker *worker)
     made.seed = draw(worker, 1 << 20) * 16;
     made.persist = made.name[0] && draw(worker, 4) == 0;
     made.freezable = draw(worker, 2) == 0;
-    if (ask(worker, &made.fd, -1,
-            "\"op\":\"create\",\"size\":%zu,\"if_exists\":\"fail\","
-            "\"persist\":%s,\"freezable\":%s,\"doorbell\":%s%s",
-            made.size, made.persist ? "true" : "false",
-            made.freezable ? "true" : "false", doorbell ? "true" : "false",
-            name) != ANSWERED)
+    made.unpublished = draw(worker, 3) == 0;
+    if (asker_ask(&worker->asker, &made.fd, -1,
+                  "\"op\":\"create\",\"size\":%zu,\"if_exists\":\"fail\","
+                  "\"persist\":%s,\"freezable\":%s,\"doorbell\":%s,"
+                  "\"publish\":\"%s\"%s",
+                  made.size, made.persist ? "true" : "false",
+                  made.freezable ? "true" : "false",
+                  doorbell ? "true" : "false",
+                  made.unpublished ? "later" : "now", name) != ANSWERED)
         return LOST;
-    if (!worker->reply.ok)
-        FAIL("client %u: %s", worker->number, worker->line);
-    REQUIRE_INT(message_reply_grant(&worker->reply, &grant), 0);
+    if (!worker->asker.reply.ok)
+        FAIL("client %u: %s", worker->number, worker->asker.line);
+    REQUIRE_INT(message_reply_grant(&worker->asker.reply, &grant), 0);
     REQUIRE(made.fd >= 0);
     keep_bell(worker, &made, doorbell);
     ring(&made);
@@ -437,10 +322,10 @@ static int give_back(struct worker *worker, int index)
         return ANSWERED; /* its name must go first */
     forget(worker, index);
     worker->gone[0] = '\0';
-    if (ask(worker, NULL, -1, "\"op\":\"release\",\"grant\":%ju",
-            (uintmax_t)held.grant) != ANSWERED)
+    if (asker_ask(&worker->asker, NULL, -1, "\"op\":\"release\",\"grant\":%ju",
+                  (uintmax_t)held.grant) != ANSWERED)
         return LOST;
-    REQUIRE(worker->reply.ok);
+    REQUIRE(worker->asker.reply.ok);
     if (is_exact || held.removed)
         snprintf(worker->gone, sizeof(worker->gone), "%s", held.name);
     return ANSWERED;
@@ -451,16 +336,28 @@ static int take_name_away(struct worker *worker, int index)
     struct held *held = &worker->held[index];
     if (!held->name[0] || held->removed)
         return ANSWERED;
-    if (ask(worker, NULL, -1, "\"op\":\"remove\",\"segment\":%ju",
-            (uintmax_t)held->id) != ANSWERED) {
+    if (asker_ask(&worker->asker, NULL, -1, "\"op\":\"remove\",\"segment\":%ju",
+                  (uintmax_t)held->id) != ANSWERED) {
         /* The name may be there or not: it is nothing to rely on. */
         held->name[0] = '\0';
         held->removed = true;
         return LOST;
     }
-    REQUIRE(worker->reply.ok);
+    REQUIRE(worker->asker.reply.ok);
     held->removed = true;
     return ANSWERED;
+}
+
+static int publish(struct worker *worker, struct held *held)
+{
+    held->publishing = held->unpublished;
+    if (asker_ask(&worker->asker, NULL, -1,
+                  "\"op\":\"publish\",\"segment\":%ju",
+                  (uintmax_t)held->id) != ANSWERED)
+        return LOST;
+    REQUIRE(worker->asker.reply.ok);
+    held->unpublished = held->publishing = false;
+    return expect_published(worker, held);
 }
 
 static int freeze(struct worker *worker, struct held *held)
@@ -468,19 +365,19 @@ static int freeze(struct worker *worker, struct held *held)
     int fd;
     if (!held->freezable || held->removed)
         return ANSWERED;
-    if (ask(worker, NULL, -1,
-            "\"op\":\"freeze\",\"segment\":%ju,\"mode\":\"%s\"",
-            (uintmax_t)held->id, freezes ? "now" : "future") != ANSWERED)
+    if (asker_ask(&worker->asker, NULL, -1,
+                  "\"op\":\"freeze\",\"segment\":%ju,\"mode\":\"%s\"",
+                  (uintmax_t)held->id, freezes ? "now" : "future") != ANSWERED)
         return LOST;
-    if (!worker->reply.ok)
-        FAIL("client %u: %s", worker->number, worker->line);
+    if (!worker->asker.reply.ok)
+        FAIL("client %u: %s", worker->number, worker->asker.line);
     held->frozen = true;
     expect_frozen(held);
-    if (ask(worker, &fd, -1,
-            "\"op\":\"open\",\"segment\":%ju,\"access\":\"rw\"",
-            (uintmax_t)held->id) != ANSWERED)
+    if (asker_ask(&worker->asker, &fd, -1,
+                  "\"op\":\"open\",\"segment\":%ju,\"access\":\"rw\"",
+                  (uintmax_t)held->id) != ANSWERED)
         return LOST;
-    REQUIRE_INT(worker->reply.error, PROTOCOL_ACCESS_DENIED);
+    REQUIRE_INT(worker->asker.reply.error, PROTOCOL_ACCESS_DENIED);
     return ANSWERED;
 }
 
@@ -491,13 +388,13 @@ static int take_from_all(struct worker *worker, int index)
     bool emptied;
     unsigned value = 0;
     worker->held[index] = worker->held[--worker->count];
-    if (ask(worker, NULL, -1, "\"op\":\"revoke\",\"segment\":%ju",
-            (uintmax_t)held.id) != ANSWERED) {
+    if (asker_ask(&worker->asker, NULL, -1, "\"op\":\"revoke\",\"segment\":%ju",
+                  (uintmax_t)held.id) != ANSWERED) {
         close_held(&held);
         return LOST;
     }
-    REQUIRE(worker->reply.ok);
-    REQUIRE_INT(message_reply_revoked(&worker->reply, &emptied), 0);
+    REQUIRE(worker->asker.reply.ok);
+    REQUIRE_INT(message_reply_revoked(&worker->asker.reply, &emptied), 0);
     REQUIRE(pread(held.fd, &value, sizeof(value), 0) == sizeof(value));
     REQUIRE(!emptied || value == 0);
     if (worker->has_revoked)
@@ -510,13 +407,13 @@ static int take_from_all(struct worker *worker, int index)
 static int offer(struct worker *worker, struct held *held)
 {
     struct message_ticket made;
-    if (ask(worker, NULL, -1,
-            "\"op\":\"offer\",\"grant\":%ju,\"expires_ms\":86400000",
-            (uintmax_t)held->grant) != ANSWERED)
+    if (asker_ask(&worker->asker, NULL, -1,
+                  "\"op\":\"offer\",\"grant\":%ju,\"expires_ms\":86400000",
+                  (uintmax_t)held->grant) != ANSWERED)
         return LOST;
-    if (!worker->reply.ok)
+    if (!worker->asker.reply.ok)
         return ANSWERED; /* those of lost answers count too */
-    REQUIRE_INT(message_reply_ticket(&worker->reply, &made), 0);
+    REQUIRE_INT(message_reply_ticket(&worker->asker.reply, &made), 0);
     snprintf(held->ticket, sizeof(held->ticket), "%s", made.ticket);
     held->spent = false;
     return ANSWERED;
@@ -532,28 +429,29 @@ static int use_ticket(struct worker *worker, struct held *held)
         return offer(worker, held);
     memcpy(ticket, held->ticket, sizeof(ticket));
     held->ticket[0] = '\0';
-    if (ask(worker, &fd, -1, "\"op\":\"redeem\",\"ticket\":\"%s\"", ticket) !=
-        ANSWERED)
+    if (asker_ask(&worker->asker, &fd, -1,
+                  "\"op\":\"redeem\",\"ticket\":\"%s\"", ticket) != ANSWERED)
         return LOST;
-    if (worker->reply.ok == held->spent &&
-        worker->reply.error != PROTOCOL_RATE_LIMITED)
+    if (worker->asker.reply.ok == held->spent &&
+        worker->asker.reply.error != PROTOCOL_RATE_LIMITED)
         FAIL("client %u: a ticket that is %s: %s", worker->number,
-             held->spent ? "spent" : "good", worker->line);
-    if (!worker->reply.ok)
+             held->spent ? "spent" : "good", worker->asker.line);
+    if (!worker->asker.reply.ok)
         return ANSWERED;
-    REQUIRE_INT(message_reply_grant(&worker->reply, &grant), 0);
+    REQUIRE_INT(message_reply_grant(&worker->asker.reply, &grant), 0);
     REQUIRE(is_same(fd, held->fd));
-    expect_rings(held, worker->bell);
+    expect_rings(held, worker->asker.bell);
     close(fd);
     memcpy(held->ticket, ticket, sizeof(ticket));
     held->spent = true;
-    return ask(worker, NULL, -1, "\"op\":\"release\",\"grant\":%ju",
-               (uintmax_t)grant.grant);
+    return asker_ask(&worker->asker, NULL, -1,
+                     "\"op\":\"release\",\"grant\":%ju",
+                     (uintmax_t)grant.grant);
 }
 
 static int work_once(struct worker *worker)
 {
-    unsigned what = draw(worker, 16);
+    unsigned what = draw(worker, 17);
     int index =
         worker->count > 0 ? (int)draw(worker, (unsigned)worker->count) : 0;
     if (what < 4 || worker->count == 0)
@@ -574,17 +472,19 @@ static int work_once(struct worker *worker)
         ring(&worker->held[index]);
         return expect_name(worker, &worker->held[index]);
     }
-    return ask(worker, NULL, -1, "\"op\":\"list\",\"limit\":10");
+    if (what < 16)
+        return publish(worker, &worker->held[index]);
+    return asker_ask(&worker->asker, NULL, -1, "\"op\":\"list\",\"limit\":10");
 }
 
 static void work(void *data)
 {
     static struct worker worker;
     const unsigned *number = data;
-    worker = (struct worker){.connection = -1,
-                             .bell = -1,
-                             .number = *number,
-                             .random = *number * 7919 + 1};
+    worker = (struct worker){
+        .asker = {.connection = -1, .bell = -1, .number = *number},
+        .number = *number,
+        .random = *number * 7919 + 1};
     int r = LOST;
     for (;;) {
         r = r == LOST ? recover(&worker) : work_once(&worker);

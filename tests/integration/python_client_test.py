@@ -396,6 +396,18 @@ def test_remove_takes_the_name_away_and_leaves_the_memory(broker):
         assert client.list() == []
 
 
+def test_half_done_segment_is_nobody_elses(broker):
+    with Client(broker.socket) as client, Client(broker.socket) as other:
+        made = client.create(4096, name="a", publish="later")
+        with refused("busy"):
+            other.open("a")
+        assert other.stat(name="a")["published"] is False
+        client.call("publish", name="a")
+        assert "published" not in other.stat(name="a")
+        other.open("a").close()
+        made.close()
+
+
 def test_refused_connection_is_told_why(_broker):
     with Broker("[default]\nconnections = 1\n") as broker:
         # The one that tried whether it serves may not have gone yet.

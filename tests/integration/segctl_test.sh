@@ -164,8 +164,8 @@ helps() {
     try 0 --help
     all=$out
     has "$all" 'Usage: segctl' 'Exit status' --socket --json
-    for verb in create open put cat list info usage clients stats remove \
-        reload ping exec log-level restart shutdown; do
+    for verb in create open put cat list info usage clients stats \
+        remove publish reload ping exec log-level restart shutdown; do
         has "$all" "  $verb "
         try 0 "$verb" --help
         has "$out" "Usage: segctl $verb "
@@ -832,6 +832,46 @@ revokes() {
     ends "$holder" 0 TERM
 }
 
+# ---- publishing ----
+
+publishes() {
+    hold holder create later 4096 --persist --publish-later
+    try 3 open later
+    has "$err" 'segctl: open later: busy' 'not published yet'
+    try 0 info later --json
+    json "$folder/out" 'not it["published"]'
+    try 0 info later
+    has "$out" 'published' 'not yet'
+    try 0 publish later
+    has "$err" published
+    try 0 publish later --json
+    json "$folder/out" 'it["ok"]'
+    try 0 info later --json
+    json "$folder/out" 'it["published"]'
+    try 0 cat later
+    ends "$holder" 0 TERM
+    try 0 remove later
+    try 4 publish later
+    try 2 put later --publish-later
+}
+
+put_is_opened_when_all_is_there() {
+    mkfifo "$folder/fifo"
+    "$segctl" -q put half --size 3 --persist <"$folder/fifo" &
+    exec 9>"$folder/fifo"
+    printf 'ab' >&9
+    await 20 "$segctl" info half >/dev/null 2>&1 || fail 'it did not begin'
+    try 3 cat half
+    has "$err" 'segctl: cat half: busy'
+    printf 'c' >&9
+    exec 9>&-
+    ends $! 0
+    try 0 cat half
+    is "$out" abc
+    try 0 remove half
+    rm "$folder/fifo"
+}
+
 # ---- doorbells ----
 
 rings_and_waits() {
@@ -912,7 +952,9 @@ for test in helps tells_its_version refuses_wrong_usage \
     others_are_refused exec_hands_the_segment_over exec_keeps_to_the_access \
     exec_ends_as_the_command_does tables_fit_a_terminal \
     shows_progress_on_a_terminal share_ends_when_redeemed \
-    share_ends_with_its_ticket freezes_what_is_freezable revokes rings_and_waits holders_see_the_broker_end nothing_is_left; do
+    share_ends_with_its_ticket freezes_what_is_freezable revokes publishes \
+    put_is_opened_when_all_is_there rings_and_waits \
+    holders_see_the_broker_end nothing_is_left; do
     check "$test"
 done
 

@@ -117,6 +117,10 @@ input=$folder/ticket try 'redeems once' 4 not-found redeem
 kill "$other" 2>/dev/null
 wait "$other" 2>/dev/null
 
+try 'makes one to be published' 0 'kept until' create p 4096 --persist
+try 'publishes once more' 0 published publish p
+try 'removes it' 0 removed remove p
+
 try 'makes a doorbell' 0 'kept until' create queue 4096 --persist --doorbell
 try 'rings' 0 rung signal queue
 try 'was rung for' 0 rung wait queue
