@@ -30,9 +30,10 @@
  * a thread of its own, and reclaims the grants of all its segments. Handles
  * and views are good all the time. A call that was under way then is made
  * again when that is safe (open, stat, list, usage, ping, stats, peers, publish
- * by id); any other returns SEGB_E_GONE, and may have been carried out or not. Later calls
- * wait for the new connection, at most reconnect_ms. A segment that the broker
- * does not know any more stays usable, and nobody finds it by its name.
+ * by id); any other returns SEGB_E_GONE, and may have been carried out or not.
+ * Later calls wait for the new connection, at most reconnect_ms. A segment that
+ * the broker does not know any more stays usable, and nobody finds it by its
+ * name.
  */
 #ifndef SEGBROKER_H
 #define SEGBROKER_H

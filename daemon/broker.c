@@ -94,6 +94,17 @@ static void watch_signals(struct broker *broker)
     }
 }
 
+/* What has become of a segment. */
+static void on_event(void *data, const struct entry *entry,
+                     enum protocol_event event)
+{
+    struct broker *broker = data;
+
+    if ((event == PROTOCOL_CREATED && !entry->is_unpublished) ||
+        event == PROTOCOL_PUBLISHED)
+        waits_wake(&broker->waits, entry);
+}
+
 /* ---- begin and end ---- */
 
 static int start(struct broker *broker)
@@ -110,6 +121,8 @@ static int start(struct broker *broker)
     uv_idle_init(&broker->loop, &broker->collecting);
     broker->tick.data = broker->collecting.data = broker;
     peers_init(broker);
+    waits_init(&broker->waits, broker);
+    broker->registry.listener = (struct registry_listener){on_event, broker};
     keeping_restore(&broker->keeping);
     watch_signals(broker);
     host_hold_signals(false);
@@ -135,6 +148,8 @@ static void drain(struct broker *broker)
     keeping_close(&broker->keeping);
     broker->listener = listener_close(broker->listener);
     peers_close(broker);
+    broker->registry.listener = (struct registry_listener){0};
+    waits_close(&broker->waits);
     for (int i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&broker->signals[i], NULL);
     /* libuv puts the deadly defaults back; a second SIGTERM is common. */

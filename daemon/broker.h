@@ -15,6 +15,7 @@
 #include "peer.h"
 #include "quota.h"
 #include "registry.h"
+#include "wait.h"
 
 #include <uv.h>
 
@@ -47,6 +48,7 @@ struct broker {
     struct keeping keeping;
     struct broker_counters counters;
     struct pending *woken; /* requests that no longer wait, to be served */
+    struct waits waits;
     struct reload *reload; /* while one runs */
     uv_timer_t tick;       /* runs while something must be looked after */
     uv_idle_t collecting;  /* runs while entries wait to be freed */

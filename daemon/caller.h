@@ -20,6 +20,7 @@ struct caller {
     struct ticket_guesses guesses;
     bool is_filing;         /* a thread looks at a file of his */
     struct pending *filers; /* requests that wait for that to be over */
+    unsigned waits;         /* opens that wait for names */
     unsigned refs;
     uint32_t *key; /* user, then groups */
     UT_hash_handle hh;

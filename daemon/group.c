@@ -168,6 +168,7 @@ static void drop_waiting(struct call *call)
         pending_free(pending);
         call->group->missing--;
     }
+    call->group->missing -= waits_drop(call->peer, call->group);
 }
 
 /* The first of them is what all are refused for. */

@@ -7,6 +7,7 @@
 #include "log.h"
 #include "pending.h"
 #include "request.h"
+#include "wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +61,7 @@ static void let_go(struct peer *peer)
 {
     leave_turns(peer);
     pending_forget_all(peer);
+    waits_forget(peer);
     group_forget_all(peer);
     registry_release_all(&peer->broker->registry, &peer->holder);
     frame_reader_deinit(&peer->reader);

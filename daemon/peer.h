@@ -40,6 +40,7 @@ enum peer_state {
 struct broker;
 struct group;
 struct pending;
+struct wait;
 
 struct peer {
     struct broker *broker;
@@ -50,6 +51,7 @@ struct peer {
     struct holder holder;
     struct pending *pendings;
     struct group *groups; /* whose outcomes are not all known */
+    struct wait *waits;   /* wait.h */
     struct quota_charge connection_charge;
     char *name; /* as said in hello */
     struct peer *next, *prev;
@@ -60,6 +62,7 @@ struct peer {
     uint64_t connected_at; /* seconds since 1970 UTC */
     uint16_t pending_principals;
     uint16_t pending_count;
+    uint16_t waits_count;
     uint8_t state; /* enum peer_state */
     bool held_back;
     bool has_more; /* lines that wait for the next turn */

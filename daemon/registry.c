@@ -34,9 +34,19 @@ static size_t write_key(char *key, uint32_t user, const char *name)
     return NAMESPACE_SIZE + size;
 }
 
+size_t registry_key(char *key, const struct caller *caller, const char *name)
+{
+    return write_key(key, caller->identity.user, name);
+}
+
+const char *registry_key_name(const char *key)
+{
+    return key + NAMESPACE_SIZE;
+}
+
 const char *entry_name(const struct entry *entry)
 {
-    return entry->key ? entry->key + NAMESPACE_SIZE : NULL;
+    return entry->key ? registry_key_name(entry->key) : NULL;
 }
 
 enum protocol_state entry_state(const struct entry *entry)
@@ -75,8 +85,17 @@ void registry_init(struct registry *registry, struct callers *callers)
 
 /* ---- entries ---- */
 
+/* Of what was never there for others nobody is told. */
+static void announce(const struct registry *registry, const struct entry *entry,
+                     enum protocol_event event)
+{
+    if (entry->is_told && registry->listener.happened)
+        registry->listener.happened(registry->listener.data, entry, event);
+}
+
 static void entry_free(struct registry *registry, struct entry *entry)
 {
+    announce(registry, entry, PROTOCOL_GONE);
     HASH_DELETE(by_id, registry->by_id, entry); /* NOLINT: uthash */
     if (entry->is_kept && registry->keeper.forget)
         registry->keeper.forget(registry->keeper.data, entry);
@@ -172,8 +191,15 @@ static int keep(struct registry *registry, struct entry *entry)
 
 int registry_entry_ready(struct registry *registry, struct entry *entry)
 {
+    int r;
+
     entry->stage = ENTRY_LIVE;
-    return keep(registry, entry);
+    r = keep(registry, entry);
+    if (r < 0)
+        return r;
+    entry->is_told = true;
+    announce(registry, entry, PROTOCOL_CREATED);
+    return 0;
 }
 
 int registry_entry_changed(struct registry *registry, struct entry *entry)
@@ -191,6 +217,8 @@ int registry_entry_publish(struct registry *registry, struct entry *entry)
     r = keep(registry, entry);
     if (r < 0)
         entry->is_unpublished = true;
+    else
+        announce(registry, entry, PROTOCOL_PUBLISHED);
     return r;
 }
 
@@ -198,6 +226,7 @@ void registry_entry_restored(struct entry *entry)
 {
     entry->stage = ENTRY_LIVE;
     entry->is_kept = true;
+    entry->is_told = true;
     entry->is_awaited = true;
 }
 
@@ -230,6 +259,7 @@ void registry_entry_remove(struct registry *registry, struct entry *entry)
         /* Else the name would be back after the broker's death. */
         if (entry->is_kept)
             keep(registry, entry);
+        announce(registry, entry, PROTOCOL_NAME_REMOVED);
     }
     if (entry->grants == 0)
         begin_dying(registry, entry);

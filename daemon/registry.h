@@ -26,6 +26,9 @@
 
 enum { REGISTRY_E_NOMEM = -1 };
 
+/* A name's key: whose it is, and the name. */
+enum { REGISTRY_KEY_MAX = sizeof(uint32_t) + PROTOCOL_NAME_MAX };
+
 enum entry_stage { ENTRY_CREATING, ENTRY_LIVE, ENTRY_DYING, ENTRY_HELD };
 
 struct entry {
@@ -47,6 +50,7 @@ struct entry {
     bool is_revoked;             /* nobody gets it any more */
     enum protocol_frozen frozen; /* see entry_frozen */
     bool is_kept;                /* the keeper knows of it */
+    bool is_told;                /* the listener knows of it */
     bool is_awaited;             /* its holders of before may come back */
     struct caller *owner;
     struct access_share share;
@@ -87,10 +91,19 @@ struct registry_keeper {
     void *data;
 };
 
+/* Who is told what becomes of entries, in the midst of it: no entry may be
+ * changed then. */
+struct registry_listener {
+    void (*happened)(void *data, const struct entry *entry,
+                     enum protocol_event event);
+    void *data;
+};
+
 struct registry {
     struct callers *callers;
     struct registry_keeper keeper;
-    struct entry *by_id; /* iterates in the order of ids */
+    struct registry_listener listener; /* without a function: nobody */
+    struct entry *by_id;               /* iterates in the order of ids */
     struct entry *by_name;
     struct grant *grants;
     struct entry *dying;
@@ -198,6 +211,12 @@ bool registry_collect(struct registry *registry);
 uint64_t registry_segments(const struct registry *registry);
 uint64_t registry_held(const struct registry *registry);
 uint64_t registry_grants(const struct registry *registry);
+
+/* Writes the key of a name that is none too long, as the caller says it, and
+ * returns its size. */
+size_t registry_key(char *key, const struct caller *caller, const char *name);
+/* The name in a key that a NUL stands behind. */
+const char *registry_key_name(const char *key);
 
 /* The name as its owner says it; NULL when it never had one. */
 const char *entry_name(const struct entry *entry);

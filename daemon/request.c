@@ -346,7 +346,7 @@ static int welcome(struct call *call)
 {
     const struct caller *caller = call->peer->caller;
     struct segment_promises promises = segment_promises();
-    const char *features[8];
+    const char *features[9];
     struct message_welcome reply = {.version = PROTOCOL_VERSION,
                                     .server = SERVER_NAME,
                                     .you = caller->label,
@@ -366,6 +366,7 @@ static int welcome(struct call *call)
     features[reply.feature_count++] = "doorbell";
     features[reply.feature_count++] = "items";
     features[reply.feature_count++] = "publish";
+    features[reply.feature_count++] = "wait";
     /* Who has the broker's rights opens the memory in its own way. */
     if (caller->identity.user != identity_self() && caller->identity.user != 0)
         features[reply.feature_count++] = "enforced-ro";

@@ -114,6 +114,8 @@ int request_create(struct call *call);
 /* `create` where the name is taken. */
 int request_create_existing(struct call *call, struct entry *entry);
 int request_open(struct call *call);
+/* Whether its answer is another than that it comes too early. */
+bool request_open_is_timely(const struct call *call);
 int request_release(struct call *call);
 int request_reclaim(struct call *call);
 int request_offer(struct call *call);

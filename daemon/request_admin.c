@@ -108,6 +108,7 @@ int request_stats(struct call *call)
         {"opens", c->opened},
         {"redeems", c->redeemed},
         {"reclaims", c->reclaimed},
+        {"waits", broker->waits.count},
         {"segments_restored", broker->keeping.restored},
         {"reloads", c->reloads},
     };

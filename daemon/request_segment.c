@@ -4,6 +4,7 @@
 #include "creation.h"
 #include "handle.h"
 #include "request.h"
+#include "wait.h"
 
 #include <string.h>
 #include <utlist.h>
@@ -144,11 +145,24 @@ int request_create(struct call *call)
     return creation_begin(call);
 }
 
+bool request_open_is_timely(const struct call *call)
+{
+    const struct entry *entry =
+        registry_find(&call->broker->registry, call->peer->caller,
+                      call->request->open.target.name);
+
+    return entry && is_visible(call, entry) &&
+           (!entry->is_unpublished || has_grant(&call->peer->holder, entry));
+}
+
 int request_open(struct call *call)
 {
     struct entry *entry;
-    int r = request_find_target(call, &call->request->open.target, &entry);
+    int r;
 
+    if (call->request->open.wait_ms > 0 && !request_open_is_timely(call))
+        return wait_begin(call);
+    r = request_find_target(call, &call->request->open.target, &entry);
     if (r != 0)
         return r < 0 ? r : 0;
     return open_entry(call, entry, call->request->open.access);

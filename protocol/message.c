@@ -42,6 +42,7 @@ enum field {
     FIELD_ITEMS,
     FIELD_ATOMIC,
     FIELD_PUBLISH,
+    FIELD_WAIT,
     FIELDS
 };
 
@@ -73,7 +74,8 @@ static const char *const FIELD_NAMES[FIELDS] = {[FIELD_ID] = "id",
                                                 [FIELD_MODE] = "mode",
                                                 [FIELD_ITEMS] = "items",
                                                 [FIELD_ATOMIC] = "atomic",
-                                                [FIELD_PUBLISH] = "publish"};
+                                                [FIELD_PUBLISH] = "publish",
+                                                [FIELD_WAIT] = "wait_ms"};
 
 /* One request's fields, and the first problem with them. */
 struct reader {
@@ -167,6 +169,8 @@ static const struct bounds PAGE_LIMITS = {1, PROTOCOL_PAGE_MAX,
 
 static const struct bounds USES = {1, PROTOCOL_USES_MAX,
                                    "an integer from 1 to 1000"};
+static const struct bounds WAITS = {
+    0, PROTOCOL_WAIT_MAX, "an integer of milliseconds from 0 to 86400000"};
 static const struct bounds EXPIRIES = {
     1, PROTOCOL_EXPIRES_MAX, "an integer of milliseconds from 1 to 86400000"};
 
@@ -440,6 +444,17 @@ static void read_create(struct reader *r, struct message_request *request)
         read_file(r, create, request->handles);
 }
 
+static void read_open(struct reader *r, struct message_request *request)
+{
+    request->open.target = read_target(r);
+    request->open.access = read_access(r, PROTOCOL_RO);
+    request->open.wait_ms = read_optional(r, FIELD_WAIT, &WAITS, 0);
+    if (request->open.wait_ms > 0 && !request->open.target.name)
+        refuse(r, PROTOCOL_INVALID_ARGUMENT,
+               "wait_ms: expected a name with it, since only names are waited "
+               "for");
+}
+
 static void read_reclaim(struct reader *r, struct message_request *request)
 {
     request->reclaim.segment = read_integer(r, FIELD_SEGMENT, &ANY_INTEGER);
@@ -491,8 +506,7 @@ static void read_body(struct reader *r, struct message_request *request)
         read_create(r, request);
         break;
     case PROTOCOL_OPEN:
-        request->open.target = read_target(r);
-        request->open.access = read_access(r, PROTOCOL_RO);
+        read_open(r, request);
         break;
     case PROTOCOL_RELEASE:
         request->release = read_integer(r, FIELD_GRANT, &ANY_INTEGER);

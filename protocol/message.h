@@ -112,6 +112,7 @@ struct message_request {
         struct {
             struct message_target target;
             enum protocol_access access;
+            uint64_t wait_ms; /* 0: does not wait; only by name */
         } open;
         uint64_t release; /* a grant */
         struct {

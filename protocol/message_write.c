@@ -136,6 +136,8 @@ static void write_body(struct writer *w, const struct message_request *request)
     case PROTOCOL_OPEN:
         write_target(w, &request->open.target);
         field_string(w, "access", message_access_name(request->open.access));
+        if (request->open.wait_ms > 0)
+            field_integer(w, "wait_ms", request->open.wait_ms);
         break;
     case PROTOCOL_RELEASE:
         field_integer(w, "grant", request->release);

@@ -27,6 +27,8 @@ enum {
     PROTOCOL_USES_MAX = 1000,
     PROTOCOL_EXPIRES_DEFAULT = 60 * 1000,
     PROTOCOL_EXPIRES_MAX = 24 * 60 * 60 * 1000,
+    /* How long an open may wait, in milliseconds. */
+    PROTOCOL_WAIT_MAX = 24 * 60 * 60 * 1000,
     /* Tickets that one segment may have. */
     PROTOCOL_TICKETS_MAX = 64,
     /* Handles that a doorbell has, at most: PROTOCOL.md names them. */
@@ -120,6 +122,16 @@ enum protocol_frozen {
     PROTOCOL_FROZEN_FUTURE, /* who had a view before */
     PROTOCOL_FROZEN_YES,    /* nobody */
     PROTOCOL_FROZENS
+};
+
+/* What becomes of a segment. */
+enum protocol_event {
+    PROTOCOL_CREATED,
+    PROTOCOL_PUBLISHED, /* later than it was created */
+    PROTOCOL_FROZEN,
+    PROTOCOL_NAME_REMOVED,
+    PROTOCOL_GONE, /* its memory is free */
+    PROTOCOL_EVENTS
 };
 
 enum protocol_log_level {

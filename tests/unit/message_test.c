@@ -24,6 +24,8 @@ static const struct {
      "{'id':4,'op':'open','name':'a','access':'ro'}"},
     {"{'id':4,'op':'open','segment':17,'access':'rw'}",
      "{'id':4,'op':'open','segment':17,'access':'rw'}"},
+    {"{'id':4,'op':'open','name':'a','wait_ms':86400000}",
+     "{'id':4,'op':'open','name':'a','access':'ro','wait_ms':86400000}"},
     {"{'id':5,'op':'release','grant':9}", "{'id':5,'op':'release','grant':9}"},
     {"{'id':6,'op':'remove','name':'a'}", "{'id':6,'op':'remove','name':'a'}"},
     {"{'id':6,'op':'remove','segment':3}",
