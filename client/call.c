@@ -306,6 +306,38 @@ static uint64_t deadline_of(const segb_client *client)
                                : thread_clock() + (uint64_t)client->timeout;
 }
 
+/* The same for a call whose answer the broker may let wait. */
+static void set_deadline(const segb_client *client, struct call *call)
+{
+    call->asked_at = thread_clock();
+    call->deadline = deadline_of(client);
+    if (call->deadline != THREAD_NEVER)
+        call->deadline += call->wait_ms;
+}
+
+static void shorten_wait(struct message_request *request, uint64_t passed)
+{
+    if (request->open.wait_ms > passed)
+        request->open.wait_ms -= passed;
+    else if (request->open.wait_ms > 0)
+        request->open.wait_ms = 1;
+}
+
+/* One that is asked later, or once more, waits for what is left. */
+static void set_wait(struct message_request *request, struct call *call)
+{
+    uint64_t now = thread_clock();
+    uint64_t passed = now - call->asked_at;
+
+    if (call->wait_ms == 0)
+        return;
+    call->asked_at = now;
+    if (request->item_count == 0)
+        shorten_wait(request, passed);
+    for (unsigned i = 0; i < request->item_count; i++)
+        shorten_wait(&request->items[i], passed);
+}
+
 /* Takes a call out of the client: nobody waits for it any more. */
 static void abandon(segb_client *client, struct call *call)
 {
@@ -376,6 +408,7 @@ static int start(segb_client *client, struct message_request *request,
         return r;
     if (!is_connected(client))
         return no_connection(client);
+    set_wait(request, call);
     r = name_grant(client, request, call);
     if (r == 0)
         r = queue(client, request);
@@ -427,7 +460,7 @@ int call_run_locked(segb_client *client, struct message_request *request,
 {
     int r;
 
-    call->deadline = deadline_of(client);
+    set_deadline(client, call);
     r = run_once(client, request, call);
     while (r == 0 && is_lost(client, call)) {
         call->done = false;
@@ -539,7 +572,7 @@ int call_begin(segb_client *client, struct message_request *request,
     int r;
 
     client_lock(client);
-    call->deadline = deadline_of(client);
+    set_deadline(client, call);
     if ((client->state == CLIENT_AWAY || client->state == CLIENT_RESTORING) &&
         call->handle_count > 0)
         r = no_connection(client); /* they are not ours to keep */

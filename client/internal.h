@@ -46,6 +46,8 @@ struct call {
     uint64_t id;
     uint64_t deadline;
     uint64_t patience_end; /* of `later` */
+    uint64_t wait_ms;      /* that the broker may let it wait */
+    uint64_t asked_at;     /* last, where it may */
     bool waited;           /* to send its request */
     bool grants;           /* its reply brings a segment */
     bool of_guard;         /* goes through while the others wait */

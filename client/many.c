@@ -67,7 +67,8 @@ static int note_item(int code, unsigned index, const char *text)
 /* ---- what is asked for ---- */
 
 static int prepare(const segb_item *item, enum protocol_op op,
-                   struct message_request *request, struct granted *granted)
+                   struct message_request *request, struct granted *granted,
+                   uint64_t *wait_ms)
 {
     struct call call = {0};
     int r;
@@ -83,15 +84,20 @@ static int prepare(const segb_item *item, enum protocol_op op,
         r = error_note(SEGB_E_INVALID_ARGUMENT,
                        "file: a segment of a file is created by itself");
     granted->access = call.granted.access;
+    if (call.wait_ms > *wait_ms)
+        *wait_ms = call.wait_ms;
     return r;
 }
 
-static int prepare_all(const struct many *many, enum protocol_op op)
+/* `wait_ms`: the longest that one may wait. */
+static int prepare_all(const struct many *many, enum protocol_op op,
+                       uint64_t *wait_ms)
 {
     int r = 0;
 
     for (unsigned i = 0; i < many->count && r == 0; i++) {
-        r = prepare(&many->items[i], op, &many->requests[i], &many->granted[i]);
+        r = prepare(&many->items[i], op, &many->requests[i], &many->granted[i],
+                    wait_ms);
         if (r < 0)
             r = note_item(r, i, segb_last_detail());
     }
@@ -136,7 +142,7 @@ static int run(segb_client *client, const struct many *many,
                                       .items = many->requests};
     struct call call = {
         .grants = true, .items = many->granted, .item_count = many->count};
-    int r = prepare_all(many, op);
+    int r = prepare_all(many, op, &call.wait_ms);
 
     if (r == 0)
         r = call_run(client, &request, &call);

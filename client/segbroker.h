@@ -159,6 +159,11 @@ typedef struct segb_open_options {
     size_t struct_size;
     int access;  /* of this handle; 0: SEGB_RO */
     uint64_t id; /* opens by id when the name is NULL */
+    /* Milliseconds to wait for a segment of that name that is not there, or
+     * not published, yet, at most 86400000 (a day), besides what the client's
+     * timeout_ms says; then SEGB_E_TIMEOUT. When the broker is lost meanwhile
+     * segb_open waits on at the next one. 0: does not wait. */
+    unsigned wait_ms;
 } segb_open_options;
 
 /* One of many. */

@@ -139,6 +139,14 @@ int segment_prepare_open(const char *name, const segb_open_options *options,
     if (r == 0)
         r = arguments_access(checked.access, SEGB_RO, &call->granted.access,
                              &request->open.access);
+    if (r == 0 && checked.wait_ms > PROTOCOL_WAIT_MAX)
+        r = error_set(SEGB_E_INVALID_ARGUMENT,
+                      "wait_ms: expected 0 to %d, not %u", PROTOCOL_WAIT_MAX,
+                      checked.wait_ms);
+    if (r == 0 && checked.wait_ms > 0 && !name)
+        r = error_note(SEGB_E_INVALID_ARGUMENT,
+                       "wait_ms: only a name can be waited for");
+    request->open.wait_ms = call->wait_ms = checked.wait_ms;
     return r;
 }
 

@@ -100,9 +100,9 @@ struct message_request {
     /* `create` and `open` of many: 0 of one alone, else what follows is in each
      * item, and what is below not there. */
     unsigned item_count;
-    bool atomic;                         /* all or none */
-    const struct message_request *items; /* to be written */
-    const void *next_item;               /* that was read */
+    bool atomic;                   /* all or none */
+    struct message_request *items; /* to be written */
+    const void *next_item;         /* that was read */
     union {
         struct {
             uint64_t version;

@@ -60,6 +60,8 @@ static const struct {
     {TAKES_EVERYBODY, "  --all                   wake everybody who waits\n"},
     {TAKES_TIMEOUT,
      "  --timeout TIME          no longer: 90s, 5m, 2h; else for ever\n"},
+    {TAKES_WAIT,
+     "  --wait TIME             wait so long for NAME: 90s, 5m, 2h\n"},
     {TAKES_COUNT, "  -c, --count N           so many times\n"},
     {TAKES_FUTURE,
      "  --future                keep views that can write, and let "

@@ -68,7 +68,17 @@ static segb_open_options open_options(const struct arguments *arguments,
     return (segb_open_options){.struct_size = sizeof(segb_open_options),
                                .access = arguments->access ? arguments->access
                                                            : access,
-                               .id = arguments->id};
+                               .id = arguments->id,
+                               .wait_ms = arguments->wait_ms};
+}
+
+/* What was waited for in vain is not there. */
+static int report_open(const struct arguments *arguments, int code)
+{
+    int status = report_code(arguments, code);
+
+    return code == SEGB_E_TIMEOUT && arguments->wait_ms > 0 ? STATUS_NOT_FOUND
+                                                            : status;
 }
 
 int hold_open(segb_client *client, const struct arguments *arguments,
@@ -78,7 +88,7 @@ int hold_open(segb_client *client, const struct arguments *arguments,
     int r = segb_open(client, arguments->name, &options, segment);
 
     if (r != 0)
-        *status = report_code(arguments, r);
+        *status = report_open(arguments, r);
     return r;
 }
 
@@ -95,7 +105,7 @@ int hold_open_many(segb_client *client, const struct arguments *arguments,
                                .open_options = &options};
     r = segb_open_many(client, items, count, 1);
     if (r != 0)
-        *status = report_code(arguments, r);
+        *status = report_open(arguments, r);
     return r;
 }
 

@@ -34,15 +34,16 @@ enum {
     OPTION_FUTURE,
     OPTION_DOORBELL,
     OPTION_TIMEOUT,
-    OPTION_PUBLISH_LATER
+    OPTION_PUBLISH_LATER,
+    OPTION_WAIT
 };
 
 enum {
     FD_MAX = 255,
     COUNT_MAX = 1000000,
     USES_MAX = 1000,
-    EXPIRES_MAX = 24 * 60 * 60, /* seconds; of --timeout too */
-    OPTIONS_MAX = 24
+    EXPIRES_MAX = 24 * 60 * 60, /* seconds; of --timeout and --wait too */
+    OPTIONS_MAX = 32
 };
 
 static const struct {
@@ -69,6 +70,7 @@ static const struct {
     {{"if-exists", required_argument, NULL, OPTION_IF_EXISTS}, TAKES_IF_EXISTS},
     {{"all", no_argument, NULL, OPTION_ALL}, TAKES_ALL | TAKES_EVERYBODY},
     {{"timeout", required_argument, NULL, OPTION_TIMEOUT}, TAKES_TIMEOUT},
+    {{"wait", required_argument, NULL, OPTION_WAIT}, TAKES_WAIT},
     {{"count", required_argument, NULL, 'c'}, TAKES_COUNT},
     {{"fd", required_argument, NULL, OPTION_FD}, TAKES_FD},
     {{"uses", required_argument, NULL, OPTION_USES}, TAKES_OFFER},
@@ -178,6 +180,19 @@ static int if_exists_parse(const char *string, bool *fail)
     return !*fail && strcmp(string, "open") != 0;
 }
 
+static int take_time(const struct verb *verb, const char *option,
+                     const char *value, unsigned *milliseconds)
+{
+    uint64_t seconds;
+
+    if (time_parse(value, EXPIRES_MAX, &seconds))
+        return wrong(verb,
+                     "--%s '%s' is no time like 90s, 5m or 2h, a day at most",
+                     option, value);
+    *milliseconds = (unsigned)seconds * 1000;
+    return OPTIONS_READ;
+}
+
 /* Takes one option with a value. */
 static int take_value(struct arguments *a, int option, const char *value)
 {
@@ -217,21 +232,11 @@ static int take_value(struct arguments *a, int option, const char *value)
         a->uses = (unsigned)number;
         return OPTIONS_READ;
     case OPTION_TIMEOUT:
-        if (time_parse(value, EXPIRES_MAX, &number))
-            return wrong(verb,
-                         "--timeout '%s' is no time like 90s, 5m or 2h, "
-                         "a day at most",
-                         value);
-        a->timeout_ms = (unsigned)number * 1000;
-        return OPTIONS_READ;
+        return take_time(verb, "timeout", value, &a->timeout_ms);
+    case OPTION_WAIT:
+        return take_time(verb, "wait", value, &a->wait_ms);
     case OPTION_EXPIRES:
-        if (time_parse(value, EXPIRES_MAX, &number))
-            return wrong(verb,
-                         "--expires '%s' is no time like 90s, 5m or 2h, "
-                         "a day at most",
-                         value);
-        a->expires_ms = (unsigned)number * 1000;
-        return OPTIONS_READ;
+        return take_time(verb, "expires", value, &a->expires_ms);
     default:
         if (number_parse(value, FD_MAX, &number))
             return wrong(verb, "--fd '%s' is not between 0 and %d", value,

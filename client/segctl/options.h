@@ -29,7 +29,8 @@ enum {
     TAKES_EVERYBODY = 1 << 11, /* --all, to signal */
     TAKES_TIMEOUT = 1 << 12,
     TAKES_FILE = 1 << 13,
-    TAKES_PUBLISH_LATER = 1 << 14
+    TAKES_PUBLISH_LATER = 1 << 14,
+    TAKES_WAIT = 1 << 15
 };
 
 enum operands {
@@ -94,6 +95,7 @@ struct arguments {
     unsigned uses;       /* 0 when not given */
     unsigned expires_ms; /* 0 when not given */
     unsigned timeout_ms; /* 0 when not given */
+    unsigned wait_ms;    /* 0 when not given */
     const char **share_read;
     size_t share_read_count;
     const char **share_write;

@@ -23,8 +23,10 @@ const struct verb verbs[] = {
     {"open", "[OPTION]... NAME...", "open segments and hold them",
      "Open a segment, ro unless told otherwise, say when it is ready and hold\n"
      "it until interrupted (Ctrl-C). Of several NAMEs all are opened, or "
-     "none.\n",
-     TAKES_JSON | TAKES_ID | TAKES_ACCESS, OPERANDS_TARGETS, verb_open},
+     "none.\n"
+     "With --wait they need not be there, nor be published, yet.\n",
+     TAKES_JSON | TAKES_ID | TAKES_ACCESS | TAKES_WAIT, OPERANDS_TARGETS,
+     verb_open},
     {"put", "[OPTION]... NAME", "make a segment of what stdin has",
      "Make a segment, copy stdin into it, say when it is ready, and hold it\n"
      "until interrupted (Ctrl-C). With --persist return at once. A name that\n"
@@ -38,7 +40,7 @@ const struct verb verbs[] = {
     {"cat", "[OPTION]... NAME", "write a segment to stdout",
      "Write the segment's bytes, as many as its creator asked for, to "
      "stdout.\n",
-     TAKES_ID, OPERANDS_TARGET, verb_cat},
+     TAKES_ID | TAKES_WAIT, OPERANDS_TARGET, verb_cat},
     {"list", "[OPTION]... [PREFIX]", "the segments that you may see",
      "List the segments that you may see, in the order of their creation, or\n"
      "those whose names begin with PREFIX.\n"
@@ -89,7 +91,8 @@ const struct verb verbs[] = {
      "\n"
      "Map the descriptor or use pread: its file offset is shared with others\n"
      "that have the segment. Its end is SEGBROKER_SIZE rounded up to pages.\n",
-     TAKES_ID | TAKES_ACCESS | TAKES_FD, OPERANDS_COMMAND, verb_exec},
+     TAKES_ID | TAKES_ACCESS | TAKES_FD | TAKES_WAIT, OPERANDS_COMMAND,
+     verb_exec},
     {"share", "[OPTION]... NAME", "let whoever has a ticket have a segment",
      "Open a segment, print a ticket for it on stdout, and hold the segment\n"
      "until the ticket was redeemed or has expired, or until interrupted. Who\n"

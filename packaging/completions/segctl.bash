@@ -66,7 +66,10 @@ _segctl() {
         [[ ${COMPREPLY[*]} != *: ]] || compopt -o nospace
         return
         ;;
-    --size | --count | -c | --id | --fd | --uses | --expires | --timeout) return ;;
+    --size | --count | -c | --id | --fd | --uses | --expires | --timeout | \
+        --wait)
+        return
+        ;;
     *)
         if [[ $current == -* ]]; then
             words=$(_segctl_options ${verb:+"$verb"})
