@@ -360,6 +360,18 @@ static int publish(struct worker *worker, struct held *held)
     return expect_published(worker, held);
 }
 
+/* Nobody makes that name: it is waited for in vain, or the connection ends. */
+static int wait_in_vain(struct worker *worker)
+{
+    if (asker_ask(&worker->asker, NULL, -1,
+                  "\"op\":\"open\",\"name\":\"never\",\"wait_ms\":%u",
+                  1 + draw(worker, 20)) != ANSWERED)
+        return LOST;
+    REQUIRE(!worker->asker.reply.ok);
+    REQUIRE_INT(worker->asker.reply.error, PROTOCOL_TIMEOUT);
+    return ANSWERED;
+}
+
 static int freeze(struct worker *worker, struct held *held)
 {
     int fd;
@@ -451,7 +463,7 @@ static int use_ticket(struct worker *worker, struct held *held)
 
 static int work_once(struct worker *worker)
 {
-    unsigned what = draw(worker, 17);
+    unsigned what = draw(worker, 18);
     int index =
         worker->count > 0 ? (int)draw(worker, (unsigned)worker->count) : 0;
     if (what < 4 || worker->count == 0)
@@ -474,6 +486,8 @@ static int work_once(struct worker *worker)
     }
     if (what < 16)
         return publish(worker, &worker->held[index]);
+    if (what < 17)
+        return wait_in_vain(worker);
     return asker_ask(&worker->asker, NULL, -1, "\"op\":\"list\",\"limit\":10");
 }
 

@@ -408,6 +408,22 @@ def test_half_done_segment_is_nobody_elses(broker):
         made.close()
 
 
+def test_waits_for_a_name(broker):
+    with Client(broker.socket) as client, Client(broker.socket) as other:
+        waiting = client.send("open", name="a", wait_ms=20000)
+        client.call("ping")
+        made = other.create(4096, name="a", publish="later")
+        client.call("ping")
+        assert waiting not in client.early
+        other.call("publish", name="a")
+        opened = client.wait_segment(waiting)
+        assert opened.id == made.id
+        with refused("timeout"):
+            client.open("b", wait_ms=10)
+        for segment in (opened, made):
+            segment.close()
+
+
 def test_refused_connection_is_told_why(_broker):
     with Broker("[default]\nconnections = 1\n") as broker:
         # The one that tried whether it serves may not have gone yet.

@@ -872,6 +872,26 @@ put_is_opened_when_all_is_there() {
     rm "$folder/fifo"
 }
 
+waits_for_names() {
+    local waiter
+    "$segctl" -q cat coming --wait 1m >"$folder/came" &
+    waiter=$!
+    printf abc >"$folder/data"
+    input=$folder/data
+    try 0 -q put coming --persist
+    input=
+    wait "$waiter" || fail "the waiter ended with $?"
+    is "$(<"$folder/came")" abc
+    try 0 cat coming --wait 1
+    try 0 exec coming --wait 1 -- true
+    try 4 open nothing --wait 1
+    has "$err" 'segctl: open nothing: timeout' 'within 1000 ms'
+    try 2 open coming --wait 0
+    has "$err" "--wait '0' is no time"
+    try 2 list --wait 1
+    try 0 remove coming
+}
+
 # ---- doorbells ----
 
 rings_and_waits() {
@@ -953,7 +973,7 @@ for test in helps tells_its_version refuses_wrong_usage \
     exec_ends_as_the_command_does tables_fit_a_terminal \
     shows_progress_on_a_terminal share_ends_when_redeemed \
     share_ends_with_its_ticket freezes_what_is_freezable revokes publishes \
-    put_is_opened_when_all_is_there rings_and_waits \
+    put_is_opened_when_all_is_there waits_for_names rings_and_waits \
     holders_see_the_broker_end nothing_is_left; do
     check "$test"
 done

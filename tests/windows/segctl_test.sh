@@ -118,6 +118,8 @@ kill "$other" 2>/dev/null
 wait "$other" 2>/dev/null
 
 try 'makes one to be published' 0 'kept until' create p 4096 --persist
+try 'waits for what is there' 0 '' cat p --wait 1
+try 'waits in vain' 4 timeout cat nothing --wait 1
 try 'publishes once more' 0 published publish p
 try 'removes it' 0 removed remove p
 
