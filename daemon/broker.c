@@ -103,6 +103,7 @@ static void on_event(void *data, const struct entry *entry,
     if ((event == PROTOCOL_CREATED && !entry->is_unpublished) ||
         event == PROTOCOL_PUBLISHED)
         waits_wake(&broker->waits, entry);
+    watches_tell(&broker->watches, entry, event);
 }
 
 /* ---- begin and end ---- */
@@ -122,6 +123,7 @@ static int start(struct broker *broker)
     broker->tick.data = broker->collecting.data = broker;
     peers_init(broker);
     waits_init(&broker->waits, broker);
+    watches_init(&broker->watches, broker);
     broker->registry.listener = (struct registry_listener){on_event, broker};
     keeping_restore(&broker->keeping);
     watch_signals(broker);
@@ -150,6 +152,7 @@ static void drain(struct broker *broker)
     peers_close(broker);
     broker->registry.listener = (struct registry_listener){0};
     waits_close(&broker->waits);
+    watches_close(&broker->watches);
     for (int i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&broker->signals[i], NULL);
     /* libuv puts the deadly defaults back; a second SIGTERM is common. */

@@ -16,6 +16,7 @@
 #include "quota.h"
 #include "registry.h"
 #include "wait.h"
+#include "watch.h"
 
 #include <uv.h>
 
@@ -49,6 +50,7 @@ struct broker {
     struct broker_counters counters;
     struct pending *woken; /* requests that no longer wait, to be served */
     struct waits waits;
+    struct watches watches;
     struct reload *reload; /* while one runs */
     uv_timer_t tick;       /* runs while something must be looked after */
     uv_idle_t collecting;  /* runs while entries wait to be freed */

@@ -21,6 +21,9 @@ struct caller {
     bool is_filing;         /* a thread looks at a file of his */
     struct pending *filers; /* requests that wait for that to be over */
     unsigned waits;         /* opens that wait for names */
+    unsigned watches;
+    struct watcher *watchers; /* of its connections (watch.h) */
+    struct caller *next_watching, *prev_watching;
     unsigned refs;
     uint32_t *key; /* user, then groups */
     UT_hash_handle hh;

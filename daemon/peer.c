@@ -8,6 +8,7 @@
 #include "pending.h"
 #include "request.h"
 #include "wait.h"
+#include "watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +64,7 @@ static void let_go(struct peer *peer)
     pending_forget_all(peer);
     waits_forget(peer);
     group_forget_all(peer);
+    watches_forget(peer);
     registry_release_all(&peer->broker->registry, &peer->holder);
     frame_reader_deinit(&peer->reader);
     output_drop(&peer->output);

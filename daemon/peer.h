@@ -41,6 +41,7 @@ struct broker;
 struct group;
 struct pending;
 struct wait;
+struct watcher;
 
 struct peer {
     struct broker *broker;
@@ -50,8 +51,9 @@ struct peer {
     struct output output;
     struct holder holder;
     struct pending *pendings;
-    struct group *groups; /* whose outcomes are not all known */
-    struct wait *waits;   /* wait.h */
+    struct group *groups;    /* whose outcomes are not all known */
+    struct wait *waits;      /* wait.h */
+    struct watcher *watcher; /* watch.h; NULL: watches nothing */
     struct quota_charge connection_charge;
     char *name; /* as said in hello */
     struct peer *next, *prev;

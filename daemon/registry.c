@@ -207,6 +207,14 @@ int registry_entry_changed(struct registry *registry, struct entry *entry)
     return keep(registry, entry);
 }
 
+int registry_entry_frozen(struct registry *registry, struct entry *entry)
+{
+    int r = keep(registry, entry);
+
+    announce(registry, entry, PROTOCOL_FROZEN);
+    return r;
+}
+
 int registry_entry_publish(struct registry *registry, struct entry *entry)
 {
     int r;

@@ -152,6 +152,9 @@ int registry_entry_ready(struct registry *registry, struct entry *entry);
  * REGISTRY_E_NOMEM. */
 int registry_entry_changed(struct registry *registry, struct entry *entry);
 
+/* Fewer can change its bytes: as changed. */
+int registry_entry_frozen(struct registry *registry, struct entry *entry);
+
 /* From now on others can open it too; once more changes nothing. 0, or
  * REGISTRY_E_NOMEM when the keeper could not be told. */
 int registry_entry_publish(struct registry *registry, struct entry *entry);

@@ -346,7 +346,7 @@ static int welcome(struct call *call)
 {
     const struct caller *caller = call->peer->caller;
     struct segment_promises promises = segment_promises();
-    const char *features[9];
+    const char *features[10];
     struct message_welcome reply = {.version = PROTOCOL_VERSION,
                                     .server = SERVER_NAME,
                                     .you = caller->label,
@@ -367,6 +367,7 @@ static int welcome(struct call *call)
     features[reply.feature_count++] = "items";
     features[reply.feature_count++] = "publish";
     features[reply.feature_count++] = "wait";
+    features[reply.feature_count++] = "watch";
     /* Who has the broker's rights opens the memory in its own way. */
     if (caller->identity.user != identity_self() && caller->identity.user != 0)
         features[reply.feature_count++] = "enforced-ro";
@@ -418,6 +419,8 @@ static const struct {
     [PROTOCOL_PUBLISH] = {request_publish, false},
     [PROTOCOL_STAT] = {request_stat, false},
     [PROTOCOL_LIST] = {request_list, false},
+    [PROTOCOL_WATCH] = {watch_begin, false},
+    [PROTOCOL_UNWATCH] = {watch_end, false},
     [PROTOCOL_USAGE] = {request_usage, false},
     [PROTOCOL_PING] = {run_ping, false},
     [PROTOCOL_STATS] = {request_stats, true},

@@ -109,6 +109,7 @@ int request_stats(struct call *call)
         {"redeems", c->redeemed},
         {"reclaims", c->reclaimed},
         {"waits", broker->waits.count},
+        {"watches", broker->watches.count},
         {"segments_restored", broker->keeping.restored},
         {"reloads", c->reloads},
     };

@@ -92,7 +92,7 @@ static void note_frozen(struct alteration *job)
         return;
     entry->frozen = frozen;
     if (entry->stage == ENTRY_LIVE &&
-        registry_entry_changed(&job->broker->registry, entry) < 0)
+        registry_entry_frozen(&job->broker->registry, entry) < 0)
         job->is_untold = true;
 }
 

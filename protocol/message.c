@@ -43,6 +43,7 @@ enum field {
     FIELD_ATOMIC,
     FIELD_PUBLISH,
     FIELD_WAIT,
+    FIELD_WATCH,
     FIELDS
 };
 
@@ -75,7 +76,8 @@ static const char *const FIELD_NAMES[FIELDS] = {[FIELD_ID] = "id",
                                                 [FIELD_ITEMS] = "items",
                                                 [FIELD_ATOMIC] = "atomic",
                                                 [FIELD_PUBLISH] = "publish",
-                                                [FIELD_WAIT] = "wait_ms"};
+                                                [FIELD_WAIT] = "wait_ms",
+                                                [FIELD_WATCH] = "watch"};
 
 /* One request's fields, and the first problem with them. */
 struct reader {
@@ -495,6 +497,12 @@ static const char *read_ticket(struct reader *r)
     return NULL;
 }
 
+static void read_usage(struct reader *r, struct message_request *request)
+{
+    request->usage.page = read_page(r);
+    request->usage.all = read_bool(r, FIELD_ALL, false);
+}
+
 static void read_body(struct reader *r, struct message_request *request)
 {
     switch (request->op) {
@@ -534,9 +542,14 @@ static void read_body(struct reader *r, struct message_request *request)
         request->list.page = read_page(r);
         request->list.prefix = read_bounded(r, FIELD_PREFIX, PROTOCOL_NAME_MAX);
         break;
+    case PROTOCOL_WATCH:
+        request->watch = read_bounded(r, FIELD_PREFIX, PROTOCOL_NAME_MAX);
+        break;
+    case PROTOCOL_UNWATCH:
+        request->unwatch = read_integer(r, FIELD_WATCH, &ANY_INTEGER);
+        break;
     case PROTOCOL_USAGE:
-        request->usage.page = read_page(r);
-        request->usage.all = read_bool(r, FIELD_ALL, false);
+        read_usage(r, request);
         break;
     case PROTOCOL_CLIENTS:
         request->clients = read_page(r);

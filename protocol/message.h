@@ -130,6 +130,8 @@ struct message_request {
             struct message_page page;
             const char *prefix; /* NULL: all */
         } list;
+        const char *watch; /* a prefix; NULL: all */
+        uint64_t unwatch;  /* a watch's number */
         struct {
             struct message_page page;
             bool all; /* every section, for administrators */
@@ -245,6 +247,19 @@ struct message_client {
     uint64_t connected_at; /* seconds since 1970 UTC */
 };
 
+/* What became of a segment, as those who watch are told. */
+struct message_event {
+    enum protocol_event event;
+    bool unpublished;
+    bool freezable;
+    enum protocol_frozen frozen; /* where it is freezable */
+    uint64_t watch;              /* whose event it is; of an overflow 0 */
+    uint64_t segment;
+    const char *name;  /* NULL when it never had one */
+    const char *owner; /* "user:alice" */
+    uint64_t size;
+};
+
 struct message_counter {
     const char *name;
     uint64_t value;
@@ -259,6 +274,9 @@ int message_ticket_write(struct buffer *out, uint64_t id,
                          const struct message_ticket *ticket);
 /* `revoke`: whether its memory is all zeros now. */
 int message_revoked_write(struct buffer *out, uint64_t id, bool emptied);
+int message_watch_write(struct buffer *out, uint64_t id, uint64_t watch);
+/* An event, which answers nothing. */
+int message_event_write(struct buffer *out, const struct message_event *event);
 int message_stat_write(struct buffer *out, uint64_t id,
                        const struct message_segment *segment);
 /* `stats`: {"stats":{NAME:VALUE,...}} */
@@ -308,6 +326,7 @@ int message_item_problem_write(struct buffer *out,
 struct message_reply {
     bool has_id;
     uint64_t id;
+    bool is_event; /* and no reply: message_reply_event */
     bool ok;
     /* Only where ok is false: */
     enum protocol_error error; /* an unknown name reads as internal */
@@ -339,6 +358,11 @@ int message_reply_grant(const struct message_reply *reply,
 int message_reply_ticket(const struct message_reply *reply,
                          struct message_ticket *ticket);
 int message_reply_revoked(const struct message_reply *reply, bool *emptied);
+int message_reply_watch(const struct message_reply *reply, uint64_t *watch);
+/* Of an event that is not known `event->event` is PROTOCOL_EVENTS, and nothing
+ * else of it is filled. */
+int message_reply_event(const struct message_reply *reply,
+                        struct message_event *event);
 int message_reply_stat(const struct message_reply *reply,
                        struct message_segment *segment);
 unsigned message_reply_rows(const struct message_reply *reply);
@@ -364,6 +388,7 @@ const char *message_error_name(enum protocol_error error);
 const char *message_access_name(enum protocol_access access);
 const char *message_state_name(enum protocol_state state);
 const char *message_frozen_name(enum protocol_frozen frozen);
+const char *message_event_name(enum protocol_event event);
 const char *message_level_name(enum protocol_log_level level);
 /* Of a doorbell's handle, by its place in message_grant.bell. */
 const char *message_bell_name(unsigned place);
@@ -374,6 +399,7 @@ int message_error_parse(const char *name, enum protocol_error *error);
 int message_access_parse(const char *name, enum protocol_access *access);
 int message_state_parse(const char *name, enum protocol_state *state);
 int message_frozen_parse(const char *name, enum protocol_frozen *frozen);
+int message_event_parse(const char *name, enum protocol_event *event);
 int message_level_parse(const char *name, enum protocol_log_level *level);
 
 /*

@@ -17,7 +17,8 @@ static const char *const OPS[PROTOCOL_OPS] = {
     [PROTOCOL_RECLAIM] = "reclaim",     [PROTOCOL_RESTART] = "restart",
     [PROTOCOL_OFFER] = "offer",         [PROTOCOL_REDEEM] = "redeem",
     [PROTOCOL_FREEZE] = "freeze",       [PROTOCOL_REVOKE] = "revoke",
-    [PROTOCOL_PUBLISH] = "publish"};
+    [PROTOCOL_PUBLISH] = "publish",     [PROTOCOL_WATCH] = "watch",
+    [PROTOCOL_UNWATCH] = "unwatch"};
 
 static const char *const ERRORS[PROTOCOL_ERRORS] = {
     [PROTOCOL_BAD_REQUEST] = "bad-request",
@@ -55,6 +56,11 @@ static const char *const FROZENS[PROTOCOL_FROZENS] = {
     [PROTOCOL_FROZEN_FUTURE] = "future",
     [PROTOCOL_FROZEN_YES] = "yes"};
 
+static const char *const EVENTS[PROTOCOL_EVENTS] = {
+    [PROTOCOL_CREATED] = "created", [PROTOCOL_PUBLISHED] = "published",
+    [PROTOCOL_FROZEN] = "frozen",   [PROTOCOL_NAME_REMOVED] = "removed",
+    [PROTOCOL_GONE] = "gone",       [PROTOCOL_OVERFLOW] = "overflow"};
+
 static const char *const BELL_HANDLES[PROTOCOL_BELL_HANDLES] = {
     "doorbell", "doorbell_wake", "doorbell_watch"};
 
@@ -87,6 +93,11 @@ const char *message_state_name(enum protocol_state state)
 const char *message_frozen_name(enum protocol_frozen frozen)
 {
     return FROZENS[frozen];
+}
+
+const char *message_event_name(enum protocol_event event)
+{
+    return EVENTS[event];
 }
 
 const char *message_level_name(enum protocol_log_level level)
@@ -155,6 +166,16 @@ int message_frozen_parse(const char *name, enum protocol_frozen *frozen)
     if (number < 0)
         return -1;
     *frozen = (enum protocol_frozen)number;
+    return 0;
+}
+
+int message_event_parse(const char *name, enum protocol_event *event)
+{
+    int number = find(name, EVENTS, PROTOCOL_EVENTS);
+
+    if (number < 0)
+        return -1;
+    *event = (enum protocol_event)number;
     return 0;
 }
 

@@ -52,6 +52,9 @@ int message_reply_decode(const char *line, size_t size,
     if (!tree)
         return problem ? MESSAGE_MALFORMED : MESSAGE_E_NOMEM;
     reply->has_id = json_get_integer(tree, "id", &reply->id) == 0;
+    reply->is_event = !json_member(tree, "id") && json_member(tree, "event");
+    if (reply->is_event)
+        return 0;
     if (read_outcome(tree, reply) == 0 && (reply->has_id || !reply->ok))
         return 0;
     message_reply_deinit(reply);
@@ -156,6 +159,47 @@ int message_reply_revoked(const struct message_reply *reply, bool *emptied)
     return outcome(json_get_bool(reply->document, "emptied", emptied) < 0);
 }
 
+int message_reply_watch(const struct message_reply *reply, uint64_t *watch)
+{
+    return outcome(json_get_integer(reply->document, "watch", watch) < 0);
+}
+
+/* Whether it is published, and whether frozen; neither need be said. */
+static int read_condition(const cJSON *object, bool *unpublished,
+                          bool *freezable, enum protocol_frozen *frozen)
+{
+    const char *word;
+    bool published;
+
+    *unpublished =
+        json_get_bool(object, "published", &published) == 0 && !published;
+    *frozen = PROTOCOL_FROZEN_NO;
+    *freezable = json_get_string(object, "frozen", &word) == 0;
+    return *freezable ? message_frozen_parse(word, frozen) : 0;
+}
+
+int message_reply_event(const struct message_reply *reply,
+                        struct message_event *event)
+{
+    const cJSON *tree = reply->document;
+    const char *word;
+
+    *event = (struct message_event){.event = PROTOCOL_EVENTS};
+    if (json_get_string(tree, "event", &word) < 0)
+        return MESSAGE_MALFORMED;
+    if (message_event_parse(word, &event->event) < 0 ||
+        event->event == PROTOCOL_OVERFLOW)
+        return 0;
+    if (json_get_string(tree, "name", &event->name) < 0)
+        event->name = NULL;
+    return outcome(json_get_integer(tree, "watch", &event->watch) < 0 ||
+                   json_get_integer(tree, "segment", &event->segment) < 0 ||
+                   json_get_string(tree, "owner", &event->owner) < 0 ||
+                   json_get_integer(tree, "size", &event->size) < 0 ||
+                   read_condition(tree, &event->unpublished, &event->freezable,
+                                  &event->frozen) < 0);
+}
+
 static int read_may(const cJSON *object, struct message_segment *segment)
 {
     const char *may;
@@ -169,8 +213,7 @@ static int read_may(const cJSON *object, struct message_segment *segment)
 
 static int read_segment(const cJSON *object, struct message_segment *segment)
 {
-    const char *state, *frozen;
-    bool published;
+    const char *state;
 
     if (json_get_string(object, "name", &segment->name) < 0)
         segment->name = NULL;
@@ -193,12 +236,8 @@ static int read_segment(const cJSON *object, struct message_segment *segment)
         segment->doorbell = false;
     if (json_get_integer(object, "tickets", &segment->tickets) < 0)
         segment->tickets = 0;
-    segment->unpublished =
-        json_get_bool(object, "published", &published) == 0 && !published;
-    segment->frozen = PROTOCOL_FROZEN_NO;
-    segment->freezable = json_get_string(object, "frozen", &frozen) == 0;
-    if (segment->freezable &&
-        message_frozen_parse(frozen, &segment->frozen) < 0)
+    if (read_condition(object, &segment->unpublished, &segment->freezable,
+                       &segment->frozen) < 0)
         return MESSAGE_MALFORMED;
     return outcome(message_state_parse(state, &segment->state) < 0);
 }

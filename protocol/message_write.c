@@ -124,6 +124,20 @@ static void write_freeze(struct writer *w,
     field_string(w, "mode", future ? "future" : "now");
 }
 
+static void write_open(struct writer *w, const struct message_request *request)
+{
+    write_target(w, &request->open.target);
+    field_string(w, "access", message_access_name(request->open.access));
+    if (request->open.wait_ms > 0)
+        field_integer(w, "wait_ms", request->open.wait_ms);
+}
+
+static void write_prefix(struct writer *w, const char *prefix)
+{
+    if (prefix)
+        field_string(w, "prefix", prefix);
+}
+
 static void write_body(struct writer *w, const struct message_request *request)
 {
     switch (request->op) {
@@ -134,10 +148,7 @@ static void write_body(struct writer *w, const struct message_request *request)
         write_create(w, request);
         break;
     case PROTOCOL_OPEN:
-        write_target(w, &request->open.target);
-        field_string(w, "access", message_access_name(request->open.access));
-        if (request->open.wait_ms > 0)
-            field_integer(w, "wait_ms", request->open.wait_ms);
+        write_open(w, request);
         break;
     case PROTOCOL_RELEASE:
         field_integer(w, "grant", request->release);
@@ -161,9 +172,14 @@ static void write_body(struct writer *w, const struct message_request *request)
         write_freeze(w, request);
         break;
     case PROTOCOL_LIST:
-        if (request->list.prefix)
-            field_string(w, "prefix", request->list.prefix);
+        write_prefix(w, request->list.prefix);
         write_page(w, &request->list.page);
+        break;
+    case PROTOCOL_WATCH:
+        write_prefix(w, request->watch);
+        break;
+    case PROTOCOL_UNWATCH:
+        field_integer(w, "watch", request->unwatch);
         break;
     case PROTOCOL_USAGE:
         field_bool(w, "all", request->usage.all);
@@ -333,6 +349,38 @@ int message_stat_write(struct buffer *out, uint64_t id,
 
     put_key(&w, "segment");
     write_segment(&w, segment);
+    return end_line(&w);
+}
+
+int message_watch_write(struct buffer *out, uint64_t id, uint64_t watch)
+{
+    struct writer w = begin_ok(out, id);
+
+    field_integer(&w, "watch", watch);
+    return end_line(&w);
+}
+
+static void write_event(struct writer *w, const struct message_event *event)
+{
+    field_integer(w, "watch", event->watch);
+    field_integer(w, "segment", event->segment);
+    field_string(w, "name", event->name);
+    field_string(w, "owner", event->owner);
+    field_integer(w, "size", event->size);
+    if (event->unpublished)
+        field_bool(w, "published", false);
+    if (event->freezable)
+        field_string(w, "frozen", message_frozen_name(event->frozen));
+}
+
+int message_event_write(struct buffer *out, const struct message_event *event)
+{
+    struct writer w = begin(out);
+
+    open_brace(&w, '{');
+    field_string(&w, "event", message_event_name(event->event));
+    if (event->event != PROTOCOL_OVERFLOW)
+        write_event(&w, event);
     return end_line(&w);
 }
 

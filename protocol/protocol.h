@@ -65,6 +65,8 @@ enum protocol_op {
     PROTOCOL_STAT,
     PROTOCOL_LIST,
     PROTOCOL_USAGE,
+    PROTOCOL_WATCH,
+    PROTOCOL_UNWATCH,
     PROTOCOL_PING,
     PROTOCOL_STATS,
     PROTOCOL_CLIENTS,
@@ -130,7 +132,8 @@ enum protocol_event {
     PROTOCOL_PUBLISHED, /* later than it was created */
     PROTOCOL_FROZEN,
     PROTOCOL_NAME_REMOVED,
-    PROTOCOL_GONE, /* its memory is free */
+    PROTOCOL_GONE,     /* its memory is free */
+    PROTOCOL_OVERFLOW, /* of no segment: some events are lost */
     PROTOCOL_EVENTS
 };
 

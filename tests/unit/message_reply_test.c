@@ -247,6 +247,57 @@ START_TEST(stat_comes_back)
 }
 END_TEST
 
+static const char *const events[] = {
+    "{'event':'created','watch':3,'segment':17,'name':'a','owner':'user:a',"
+    "'size':5,'published':false}",
+    "{'event':'frozen','watch':3,'segment':17,'name':null,'owner':'user:a',"
+    "'size':5,'frozen':'future'}",
+    "{'event':'overflow'}",
+};
+
+START_TEST(event_comes_back)
+{
+    size_t size = strlen(events[_i]);
+    char *line = json(events[_i], size);
+    struct message_event event;
+
+    ck_assert_int_eq(message_reply_decode(line, size, &reply), 0);
+    ck_assert(reply.is_event && !reply.has_id);
+    ck_assert_int_eq(message_reply_event(&reply, &event), 0);
+    ck_assert_int_eq(message_event_write(&out, &event), 0);
+    ck_assert_uint_eq(out.size, size + 1);
+    ck_assert_int_eq(memcmp(out.data, line, size), 0);
+    free(line);
+}
+END_TEST
+
+START_TEST(event_that_is_not_known_or_makes_no_sense)
+{
+    static const char unknown[] = "{'event':'painted','watch':3}";
+    static const char *const bad[] = {
+        "{'event':5}", "{'event':'created'}",
+        "{'event':'created','watch':3,'segment':17,'name':'a','owner':5,"
+        "'size':5}",
+        "{'event':'created','watch':3,'segment':17,'name':'a','owner':'a',"
+        "'size':5,'frozen':'cold'}"};
+    struct message_event event;
+    char *line = json(unknown, strlen(unknown));
+
+    ck_assert_int_eq(message_reply_decode(line, strlen(unknown), &reply), 0);
+    ck_assert_int_eq(message_reply_event(&reply, &event), 0);
+    ck_assert_int_eq(event.event, PROTOCOL_EVENTS);
+    free(line);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        message_reply_deinit(&reply);
+        line = json(bad[i], strlen(bad[i]));
+        ck_assert_int_eq(message_reply_decode(line, strlen(bad[i]), &reply), 0);
+        ck_assert_int_eq(message_reply_event(&reply, &event),
+                         MESSAGE_MALFORMED);
+        free(line);
+    }
+}
+END_TEST
+
 START_TEST(stats_come_back)
 {
     static const struct message_counter counters[] = {{"requests", 12},
@@ -696,6 +747,8 @@ static void add_reply_tests(Suite *suite)
     tcase_add_test(tests, grant_comes_back);
     tcase_add_test(tests, doorbell_comes_back_with_its_grant);
     tcase_add_loop_test(tests, stat_comes_back, 0, COUNT(segments));
+    tcase_add_loop_test(tests, event_comes_back, 0, 3);
+    tcase_add_test(tests, event_that_is_not_known_or_makes_no_sense);
     tcase_add_test(tests, stats_come_back);
     tcase_add_test(tests, previous_level_is_written);
     tcase_add_test(tests, error_comes_back_with_its_figures);

@@ -183,6 +183,7 @@ static int write_ok(struct buffer *out, const struct message_reply *reply,
     struct message_grant grant;
     struct message_segment segment;
     struct message_ticket ticket;
+    uint64_t watch;
     bool emptied;
 
     switch (op) {
@@ -201,6 +202,9 @@ static int write_ok(struct buffer *out, const struct message_reply *reply,
     case PROTOCOL_OFFER:
         REQUIRE(message_reply_ticket(reply, &ticket) == 0);
         return message_ticket_write(out, reply->id, &ticket);
+    case PROTOCOL_WATCH:
+        REQUIRE(message_reply_watch(reply, &watch) == 0);
+        return message_watch_write(out, reply->id, watch);
     case PROTOCOL_REVOKE:
         REQUIRE(message_reply_revoked(reply, &emptied) == 0);
         return message_revoked_write(out, reply->id, emptied);
@@ -273,6 +277,25 @@ static void replay_exchange(const char *request_line, size_t request_size,
     message_reply_deinit(&reply);
 }
 
+/* An event answers nothing, and stands behind a reply. */
+static void replay_event(const char *line)
+{
+    struct message_reply reply;
+    struct message_event event;
+    struct buffer out;
+
+    buffer_init(&out, PROTOCOL_LINE_MAX);
+    REQUIRE(message_reply_decode(line, strlen(line), &reply) == 0);
+    REQUIRE(reply.is_event && message_reply_event(&reply, &event) == 0);
+    REQUIRE(message_event_write(&out, &event) == 0);
+    ck_assert_msg(out.size == strlen(line) + 1 &&
+                      memcmp(out.data, line, out.size - 1) == 0,
+                  "%s:%d: %s is written as %.*s", path, line_number, line,
+                  (int)out.size, out.data);
+    message_reply_deinit(&reply);
+    buffer_deinit(&out);
+}
+
 static void replay_vector(const struct vector *vector)
 {
     const char *line = vector->text, *request = NULL;
@@ -294,8 +317,11 @@ static void replay_vector(const struct vector *vector)
         } else {
             char *reply = fill_in(line + 2, size - 2);
 
-            REQUIRE(*line == '<' && request != NULL);
-            replay_exchange(request, request_size, reply);
+            REQUIRE(*line == '<' && (request || exchanges > 0));
+            if (request)
+                replay_exchange(request, request_size, reply);
+            else
+                replay_event(reply);
             free(reply);
             request = NULL;
             exchanges++;
