@@ -8,7 +8,7 @@
  * requests.
  *
  * An event loop would not learn of a reply that such a thread has read for it.
- * So whenever a call is due, the client's watch is woken.
+ * So whenever a call is due, or an event has come, the client's watch is woken.
  */
 #include "internal.h"
 
@@ -215,6 +215,12 @@ void call_take_in(segb_client *client)
 
 /* ---- waiting ---- */
 
+void call_wake_loop(segb_client *client)
+{
+    if ((client->due || client->events) && client->watch)
+        watch_wake(client->watch);
+}
+
 /* Reads for all threads until something came. */
 static void wait_reading(segb_client *client, uint64_t deadline, bool fresh)
 {
@@ -234,8 +240,7 @@ static void wait_reading(segb_client *client, uint64_t deadline, bool fresh)
     client->reading = false;
     take(client, r, &input);
     flush(client);
-    if (client->due && client->watch)
-        watch_wake(client->watch);
+    call_wake_loop(client);
     thread_monitor_wake_all(client->monitor);
 }
 
@@ -376,12 +381,10 @@ static int wait_turn(segb_client *client, struct call *call)
     return r;
 }
 
-/* Whether the segment's grant can be given back: it went with its connection,
- * and a new one is the guard's as long as that restores. */
-static bool has_grant(const segb_client *client, const segb_segment *segment)
+/* Whether what that connection gave is good still: it went with it. */
+static bool is_current(const segb_client *client, unsigned connection)
 {
-    return segment->grant != 0 && is_connected(client) &&
-           segment->connection == client->connection;
+    return is_connected(client) && connection == client->connection;
 }
 
 /* A grant's number is good for one connection, so it is looked up when that is
@@ -391,7 +394,7 @@ static int name_grant(const segb_client *client,
 {
     if (!call->of)
         return 0;
-    if (!has_grant(client, call->of))
+    if (call->of->grant == 0 || !is_current(client, call->of->connection))
         return error_note(SEGB_E_NOT_FOUND,
                           "the broker does not know this segment any more");
     request->offer.grant = call->of->grant;
@@ -480,7 +483,8 @@ static bool is_repeatable(const struct message_request *request)
         return !request->target.name;
     return op == PROTOCOL_OPEN || op == PROTOCOL_STAT || op == PROTOCOL_LIST ||
            op == PROTOCOL_USAGE || op == PROTOCOL_PING ||
-           op == PROTOCOL_STATS || op == PROTOCOL_CLIENTS;
+           op == PROTOCOL_STATS || op == PROTOCOL_CLIENTS ||
+           op == PROTOCOL_WATCH;
 }
 
 int call_run(segb_client *client, struct message_request *request,
@@ -547,8 +551,7 @@ void call_expire_later(segb_client *client)
         DL_APPEND(client->pending, call);
         reply_finish(client, call, SEGB_E_GONE, client->ending, NULL);
     }
-    if (client->due && client->watch)
-        watch_wake(client->watch);
+    call_wake_loop(client);
 }
 
 void call_send_later(segb_client *client)
@@ -584,23 +587,32 @@ int call_begin(segb_client *client, struct message_request *request,
     return r;
 }
 
-void call_release(segb_client *client, const segb_segment *segment)
+void call_send_loose(segb_client *client, unsigned connection,
+                     struct message_request *request)
 {
-    struct message_request request = {.op = PROTOCOL_RELEASE,
-                                      .release = segment->grant};
     bool waited = false;
     uint64_t deadline = deadline_of(client);
 
-    if (!has_grant(client, segment) ||
+    if (!is_current(client, connection) ||
         wait_sent(client, deadline, &waited) < 0 ||
-        !has_grant(client, segment) || call_queue_loose(client, &request) < 0)
+        !is_current(client, connection) ||
+        call_queue_loose(client, request) < 0)
         return;
     wait_sent(client, deadline, &waited);
     /* Else replies that nobody reads would fill the socket, and the broker
      * cuts off who does not read. */
-    while (client->loose > LOOSE_MAX && has_grant(client, segment) &&
+    while (client->loose > LOOSE_MAX && is_current(client, connection) &&
            !is_late(deadline))
         wait_once(client, deadline, false);
+}
+
+void call_release(segb_client *client, const segb_segment *segment)
+{
+    struct message_request request = {.op = PROTOCOL_RELEASE,
+                                      .release = segment->grant};
+
+    if (segment->grant != 0)
+        call_send_loose(client, segment->connection, &request);
 }
 
 static void tell(segb_client *client, struct call *call)

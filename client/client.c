@@ -231,7 +231,8 @@ int segb_client_fd(segb_client *client)
         client->watch = watch_new();
         if (client->watch && client->state == CLIENT_UP)
             watch_channel(client->watch, client->channel);
-        if (client->watch && (client->due || client->state == CLIENT_DOWN))
+        call_wake_loop(client);
+        if (client->watch && client->state == CLIENT_DOWN)
             watch_wake(client->watch);
     }
     if (client->watch)
@@ -253,6 +254,7 @@ int segb_client_dispatch(segb_client *client)
         watch_calm(client->watch);
     call_take_in(client);
     call_tell(client);
+    watching_tell(client);
     if (client->state == CLIENT_DOWN)
         r = error_note(SEGB_E_GONE, client->ending);
     client_unref(client);

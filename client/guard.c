@@ -2,9 +2,9 @@
  * The guard: the one thread that makes connections anew.
  *
  * It waits for the connection's end, also for programs that make no calls:
- * names wait for their holders only so long. Then it connects, says hello and
- * shows the handle of every segment; until all are reclaimed the other
- * threads' calls wait.
+ * names wait for their holders only so long. Then it connects, says hello,
+ * shows the handle of every segment, and watches what was watched; until all
+ * that is done the other threads' calls wait.
  */
 #include "internal.h"
 
@@ -108,6 +108,12 @@ static bool is_passing(int status, uint64_t deadline)
            thread_clock() < deadline;
 }
 
+static int pause_a_moment(segb_client *client)
+{
+    thread_monitor_wait(client->monitor, thread_clock() + RATE_PAUSE_MS);
+    return client->state == CLIENT_RESTORING ? 0 : SEGB_E_GONE;
+}
+
 /* A segment that the broker does not give back stays good, and has no grant. */
 static int reclaim(segb_client *client, segb_segment *segment,
                    uint64_t deadline)
@@ -129,8 +135,7 @@ static int reclaim(segb_client *client, segb_segment *segment,
         return SEGB_E_GONE;
     if (is_passing(call.status, deadline)) {
         call_deinit(&call);
-        thread_monitor_wait(client->monitor, thread_clock() + RATE_PAUSE_MS);
-        return client->state == CLIENT_RESTORING ? 0 : SEGB_E_GONE;
+        return pause_a_moment(client);
     }
     segment->connection = client->connection;
     segment->grant = 0;
@@ -151,6 +156,33 @@ static int reclaim_all(segb_client *client)
     return r;
 }
 
+/* ---- watching ---- */
+
+static int watch_again(segb_client *client, segb_watcher *watcher,
+                       uint64_t deadline)
+{
+    int status;
+    int r = watching_again(client, watcher, &status);
+
+    if (r < 0 || client->state != CLIENT_RESTORING)
+        return SEGB_E_GONE;
+    if (is_passing(status, deadline))
+        return pause_a_moment(client);
+    watching_restored(client, watcher, status);
+    return 0;
+}
+
+static int watch_all(segb_client *client)
+{
+    uint64_t deadline = thread_clock() + SHORTAGE_MS;
+    segb_watcher *watcher;
+    int r = 0;
+
+    while (r == 0 && (watcher = watching_next(client)) != NULL)
+        r = watch_again(client, watcher, deadline);
+    return r;
+}
+
 /* ---- the thread ---- */
 
 static int restore(segb_client *client)
@@ -163,6 +195,8 @@ static int restore(segb_client *client)
         r = say_hello(client);
     if (r == 0)
         r = reclaim_all(client);
+    if (r == 0)
+        r = watch_all(client);
     if (r == 0 && client->state == CLIENT_RESTORING) {
         client->state = CLIENT_UP;
         if (client->watch) {
@@ -192,8 +226,7 @@ static void wait_for_end(segb_client *client)
         thread_monitor_wait(client->monitor, THREAD_NEVER);
     else
         call_take_in(client);
-    if (client->due && client->watch)
-        watch_wake(client->watch);
+    call_wake_loop(client);
 }
 
 static void guard(void *data)

@@ -54,6 +54,7 @@ struct call {
     bool repeats;          /* is asked again when its connection was lost */
     unsigned handle_count; /* that go along: */
     frame_handle handles[MESSAGE_HANDLES_MAX];
+    segb_watcher *watcher;  /* that its reply begins, or NULL */
     const segb_segment *of; /* whose grant the request is about, or NULL */
     struct granted granted;
     struct granted *items; /* in its place, of many */
@@ -93,6 +94,9 @@ struct segb_client {
     struct call *due;     /* done, and not told yet */
     struct call *later;   /* of out_later */
     segb_segment *segments;
+    segb_watcher *watchers;
+    struct event *events; /* not told yet */
+    unsigned event_count;
     char *socket;
     char *name;
     /* What hello said; does not change. */
@@ -138,12 +142,20 @@ int call_plain(segb_client *client, struct message_request *request);
 int call_begin(segb_client *client, struct message_request *request,
                struct call *call);
 
+/* Sends a request whose reply nobody waits for, if that connection is there;
+ * with the lock held. */
+void call_send_loose(segb_client *client, unsigned connection,
+                     struct message_request *request);
+
 /* Gives a segment's grant back, if its connection is there; with the lock
  * held. */
 void call_release(segb_client *client, const segb_segment *segment);
 
 /* Calls back for every call that is due. */
 void call_tell(segb_client *client);
+
+/* Wakes an event loop that has something to call back for. */
+void call_wake_loop(segb_client *client);
 
 /* ---- calls, with the lock held ---- */
 
@@ -177,6 +189,28 @@ void reply_finish(segb_client *client, struct call *call, int status,
 /* Writes a request, whose reply nobody waits for, behind the others;
  * `request->id` is set. 0, or SEGB_E_... with nothing written. */
 int call_queue_loose(segb_client *client, struct message_request *request);
+
+int reply_frozen(enum protocol_frozen frozen);
+
+/* ---- watching (watching.c), with the lock held ---- */
+
+/* An event came. */
+void watching_take(segb_client *client, const struct message_event *came);
+
+/* Calls back for every event that came. */
+void watching_tell(segb_client *client);
+
+/* The broker has given it a number. */
+void watching_begun(segb_client *client, segb_watcher *watcher,
+                    uint64_t number);
+
+/* One that this connection does not know of, or NULL. */
+segb_watcher *watching_next(const segb_client *client);
+/* Asks for it there, for the guard: as call_run_locked, with the call's
+ * status. */
+int watching_again(segb_client *client, segb_watcher *watcher, int *status);
+/* That was answered; some events are lost, or all from now on. */
+void watching_restored(segb_client *client, segb_watcher *watcher, int status);
 
 /* ---- the guard (guard.c), with the lock held ---- */
 

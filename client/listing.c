@@ -26,12 +26,6 @@ static void fill_info(const struct message_segment *from, segb_info *info)
         [PROTOCOL_HELD] = SEGB_HELD,
     };
 
-    static const int frozens[PROTOCOL_FROZENS] = {
-        [PROTOCOL_FROZEN_NO] = SEGB_FROZEN_NO,
-        [PROTOCOL_FROZEN_FUTURE] = SEGB_FROZEN_FUTURE,
-        [PROTOCOL_FROZEN_YES] = SEGB_FROZEN_YES,
-    };
-
     *info = (segb_info){.id = from->segment,
                         .name = from->name,
                         .owner = from->owner,
@@ -46,7 +40,7 @@ static void fill_info(const struct message_segment *from, segb_info *info)
                         .created_at = from->created_at,
                         .tickets = from->tickets,
                         .freezable = from->freezable,
-                        .frozen = frozens[from->frozen],
+                        .frozen = reply_frozen(from->frozen),
                         .of_file = from->of_file,
                         .doorbell = from->doorbell,
                         .published = !from->unpublished};

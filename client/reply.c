@@ -35,14 +35,25 @@ void reply_finish(segb_client *client, struct call *call, int status,
         DL_APPEND(client->due, call);
 }
 
+/* What cannot be given back would be held for as long as the connection is. */
+static void send_back(segb_client *client, struct message_request *request)
+{
+    if (call_queue_loose(client, request) < 0)
+        call_end_all(client, SEGB_E_SYSTEM, "out of memory");
+}
+
 static void give_back(segb_client *client, uint64_t grant)
 {
     struct message_request request = {.op = PROTOCOL_RELEASE, .release = grant};
 
-    /* A grant that cannot be given back would be held for as long as the
-     * connection is. */
-    if (call_queue_loose(client, &request) < 0)
-        call_end_all(client, SEGB_E_SYSTEM, "out of memory");
+    send_back(client, &request);
+}
+
+static void end_watch(segb_client *client, uint64_t watch)
+{
+    struct message_request request = {.op = PROTOCOL_UNWATCH, .unwatch = watch};
+
+    send_back(client, &request);
 }
 
 /* The handles that came with a grant: of the memory, then of the doorbell. */
@@ -98,16 +109,26 @@ static void drop_grant(segb_client *client, const struct message_reply *reply)
     give_back(client, grant.grant);
 }
 
+int reply_frozen(enum protocol_frozen frozen)
+{
+    if (frozen == PROTOCOL_FROZEN_FUTURE)
+        return SEGB_FROZEN_FUTURE;
+    return frozen == PROTOCOL_FROZEN_YES ? SEGB_FROZEN_YES : SEGB_FROZEN_NO;
+}
+
 /* A reply that nobody waits for, or not any more. */
 static void take_loose(segb_client *client, const struct message_reply *reply)
 {
     struct message_reply item;
+    uint64_t watch;
 
     if (client->loose == 0 || reply->id > client->last_id) {
         nonsense(client, "the broker answered what it was not asked");
         return;
     }
     client->loose--;
+    if (reply->ok && message_reply_watch(reply, &watch) == 0)
+        end_watch(client, watch);
     drop_grant(client, reply);
     for (unsigned i = 0; message_reply_item(reply, i, &item) == 0; i++)
         drop_grant(client, &item);
@@ -260,6 +281,29 @@ static void take_refusal(segb_client *client, struct call *call,
     reply_finish(client, call, -(int)reply->error, reply->text, reply);
 }
 
+static void take_watch(segb_client *client, struct call *call,
+                       const struct message_reply *reply)
+{
+    uint64_t number;
+
+    if (message_reply_watch(reply, &number) != 0 || number == 0) {
+        nonsense(client, "the broker's watch makes no sense");
+        return;
+    }
+    watching_begun(client, call->watcher, number);
+    reply_finish(client, call, 0, NULL, NULL);
+}
+
+static void take_event(segb_client *client, const struct message_reply *reply)
+{
+    struct message_event event;
+
+    if (message_reply_event(reply, &event) != 0)
+        nonsense(client, "the broker's event makes no sense");
+    else if (event.event != PROTOCOL_EVENTS)
+        watching_take(client, &event);
+}
+
 static void take_answer(segb_client *client, struct message_reply *reply)
 {
     struct call *call;
@@ -271,6 +315,8 @@ static void take_answer(segb_client *client, struct message_reply *reply)
         take_refusal(client, call, reply);
     else if (call->grants)
         take_granted(client, call, reply);
+    else if (call->watcher)
+        take_watch(client, call, reply);
     else
         reply_finish(client, call, 0, NULL, reply);
 }
@@ -284,6 +330,8 @@ void reply_take(segb_client *client, const char *line, size_t size)
         call_end_all(client, SEGB_E_SYSTEM, "out of memory");
     else if (r != 0)
         nonsense(client, "the broker sent a line that is no reply");
+    else if (reply.is_event)
+        take_event(client, &reply);
     else if (!reply.has_id)
         take_farewell(client, &reply);
     else

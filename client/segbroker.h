@@ -30,10 +30,10 @@
  * a thread of its own, and reclaims the grants of all its segments. Handles
  * and views are good all the time. A call that was under way then is made
  * again when that is safe (open, stat, list, usage, ping, stats, peers, publish
- * by id); any other returns SEGB_E_GONE, and may have been carried out or not.
- * Later calls wait for the new connection, at most reconnect_ms. A segment that
- * the broker does not know any more stays usable, and nobody finds it by its
- * name.
+ * by id, watch); any other returns SEGB_E_GONE, and may have been carried out
+ * or not. Later calls wait for the new connection, at most reconnect_ms. A
+ * segment that the broker does not know any more stays usable, and nobody finds
+ * it by its name.
  */
 #ifndef SEGBROKER_H
 #define SEGBROKER_H
@@ -54,6 +54,7 @@ extern "C" {
 
 typedef struct segb_client segb_client;
 typedef struct segb_segment segb_segment;
+typedef struct segb_watcher segb_watcher;
 
 /* Errors. Those from -1 to -20 are the broker's answers (PROTOCOL.md, in its
  * order), the others are the library's own. Numbers are never reused. */
@@ -97,6 +98,15 @@ typedef struct segb_segment segb_segment;
 #define SEGB_FROZEN_NO 0     /* who has a handle for writing, or gets one */
 #define SEGB_FROZEN_FUTURE 1 /* who had a view before */
 #define SEGB_FROZEN_YES 2    /* nobody */
+
+/* What became of a segment, or of watching itself. */
+#define SEGB_EVENT_CREATED 1   /* it is there */
+#define SEGB_EVENT_PUBLISHED 2 /* of what was to be published later */
+#define SEGB_EVENT_FROZEN 3    /* segb_freeze was called; `frozen` says how */
+#define SEGB_EVENT_REMOVED 4   /* its name is gone */
+#define SEGB_EVENT_GONE 5      /* its memory is free */
+#define SEGB_EVENT_OVERFLOW 6  /* some events are lost: look at segb_list */
+#define SEGB_EVENT_ENDED 7     /* the next broker refuses: no more will come */
 
 /* No limit, in segb_budget.limit. */
 #define SEGB_UNLIMITED ((uint64_t)-1)
@@ -447,11 +457,40 @@ int segb_open_async(segb_client *client, const char *name,
 int segb_redeem_async(segb_client *client, const char *ticket,
                       segb_done_fn done, void *data);
 
+/* What happened, of `event` SEGB_EVENT_OVERFLOW and SEGB_EVENT_ENDED nothing
+ * else. Strings are valid in the callback only. */
+typedef struct segb_event {
+    int event; /* SEGB_EVENT_CREATED, ... */
+    uint64_t id;
+    const char *name;  /* NULL when it never had one */
+    const char *owner; /* "user:alice" */
+    uint64_t size;
+    int published; /* 0: only who has it open can open it */
+    int frozen;    /* SEGB_FROZEN_NO, ... */
+} segb_event;
+
+/* It may make calls of its own, and end its own watching. */
+typedef void (*segb_event_fn)(segb_client *client, const segb_event *event,
+                              void *data);
+
+/* Tells what becomes, from now on, of every segment that the caller may see
+ * whose name begins with `prefix` (NULL: of all), from segb_client_dispatch.
+ * Call it, then segb_list, and nothing is missed. Who does not dispatch loses
+ * events, and is told so by SEGB_EVENT_OVERFLOW, which also comes when the
+ * broker was lost and there is another one. SEGB_E_BUSY: 16 of one client, or
+ * too many of one user, are watched already. */
+int segb_watch(segb_client *client, const char *prefix, segb_event_fn event,
+               void *data, segb_watcher **watcher);
+
+/* No callback of it begins from now on. To be called for each watcher, also
+ * after segb_disconnect. NULL is fine. */
+void segb_unwatch(segb_watcher *watcher);
+
 /* The descriptor to poll for reading, on Windows an event's HANDLE to wait for:
  * call segb_client_dispatch when it is readable, or set. It becomes so also for
- * a call whose answer another call has read meanwhile. It belongs to the client
- * and stays the same when the connection changes. -1 when the system has no
- * more. */
+ * a call whose answer, or an event that, another call has read meanwhile. It
+ * belongs to the client and stays the same when the connection changes. -1 when
+ * the system has no more. */
 int segb_client_fd(segb_client *client);
 
 /* Reads what has come, without waiting, and makes the due callbacks, which

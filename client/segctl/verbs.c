@@ -49,6 +49,15 @@ const struct verb verbs[] = {
      "removed (its name is gone, grants remain); held (no grant remains, but\n"
      "some process still has the memory). MAY: what you may open it for.\n",
      TAKES_JSON, OPERANDS_PREFIX, verb_list},
+    {"watch", "[OPTION]... [PREFIX]", "what becomes of segments",
+     "Print a line for whatever becomes of the segments that you may see, or\n"
+     "of those whose names begin with PREFIX, until interrupted (Ctrl-C).\n"
+     "\n"
+     "created; published (it was to be, later); frozen; removed (its name is\n"
+     "gone); gone (its memory is free); overflow (some events are lost, or "
+     "the\n"
+     "broker was replaced: look at 'segctl list').\n",
+     TAKES_JSON, OPERANDS_PREFIX, verb_watch},
     {"info", "[OPTION]... [NAME]", "all about one segment, or the broker",
      "Tell all about one segment; without NAME about the broker and what it\n"
      "takes you for.\n",

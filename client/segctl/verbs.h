@@ -18,6 +18,7 @@ int verb_freeze(segb_client *client, const struct arguments *arguments);
 int verb_publish(segb_client *client, const struct arguments *arguments);
 int verb_revoke(segb_client *client, const struct arguments *arguments);
 int verb_signal(segb_client *client, const struct arguments *arguments);
+int verb_watch(segb_client *client, const struct arguments *arguments);
 int verb_wait(segb_client *client, const struct arguments *arguments);
 int verb_ping(segb_client *client, const struct arguments *arguments);
 int verb_share(segb_client *client, const struct arguments *arguments);

@@ -78,7 +78,7 @@ _segctl() {
         else
             case $verb in
             open | cat | info | remove | list | exec | put | create | share | \
-                freeze | publish | revoke | signal | wait)
+                freeze | publish | revoke | signal | wait | watch)
                 words=$(_segctl_names)
                 ;;
             log-level) words='error warning info debug' ;;
