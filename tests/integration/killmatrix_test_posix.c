@@ -372,6 +372,24 @@ static int wait_in_vain(struct worker *worker)
     return ANSWERED;
 }
 
+/* Events come between answers until the watch ends, or the connection does. */
+static int watch(struct worker *worker)
+{
+    uint64_t number;
+    if (asker_ask(&worker->asker, NULL, -1, "\"op\":\"watch\"") != ANSWERED)
+        return LOST;
+    REQUIRE(worker->asker.reply.ok);
+    REQUIRE_INT(message_reply_watch(&worker->asker.reply, &number), 0);
+    for (int i = 0; i < 3; i++)
+        if (create(worker) != ANSWERED)
+            return LOST;
+    if (asker_ask(&worker->asker, NULL, -1, "\"op\":\"unwatch\",\"watch\":%ju",
+                  (uintmax_t)number) != ANSWERED)
+        return LOST;
+    REQUIRE(worker->asker.reply.ok);
+    return ANSWERED;
+}
+
 static int freeze(struct worker *worker, struct held *held)
 {
     int fd;
@@ -463,7 +481,7 @@ static int use_ticket(struct worker *worker, struct held *held)
 
 static int work_once(struct worker *worker)
 {
-    unsigned what = draw(worker, 18);
+    unsigned what = draw(worker, 19);
     int index =
         worker->count > 0 ? (int)draw(worker, (unsigned)worker->count) : 0;
     if (what < 4 || worker->count == 0)
@@ -488,6 +506,8 @@ static int work_once(struct worker *worker)
         return publish(worker, &worker->held[index]);
     if (what < 17)
         return wait_in_vain(worker);
+    if (what < 18)
+        return watch(worker);
     return asker_ask(&worker->asker, NULL, -1, "\"op\":\"list\",\"limit\":10");
 }
 

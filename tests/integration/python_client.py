@@ -181,6 +181,7 @@ class Client:
         self.batch = []
         self.last_id = 0
         self.early = {}
+        self.events = collections.deque()
         self.bells = {}  # doorbells of replies, by id
         self.items = {}  # handles of the items of replies, by id
         try:
@@ -262,6 +263,9 @@ class Client:
         """The next reply and its memory's handle. Handles are claimed in the
         order of the lines, whoever asked."""
         reply = json.loads(self.read_line())
+        while "event" in reply and "id" not in reply:
+            self.events.append(reply)
+            reply = json.loads(self.read_line())
         handle, bell = self.claim_named(reply)
         if bell is not None:
             self.bells[reply["id"]] = bell
@@ -310,6 +314,14 @@ class Client:
         if not reply["ok"]:
             raise Refused(reply)
         return reply, handle
+
+    def next_event(self):
+        """The next event, of those that came between replies first."""
+        while not self.events:
+            line = json.loads(self.read_line())
+            assert "event" in line, line
+            self.events.append(line)
+        return self.events.popleft()
 
     def call(self, op, **fields):
         return self.wait(self.send(op, **fields))[0]

@@ -424,6 +424,37 @@ def test_waits_for_a_name(broker):
             segment.close()
 
 
+def test_watches_what_becomes_of_segments(broker):
+    with Client(broker.socket) as client, Client(broker.socket) as other:
+        number = client.call("watch", prefix="cam/")["watch"]
+        other.create(4096, name="model").release()
+        made = other.create(4096, name="cam/0", publish="later")
+        client.call("ping")
+        event = client.next_event()
+        assert event["event"] == "created" and event["watch"] == number
+        assert event["segment"] == made.id and event["name"] == "cam/0"
+        assert event["published"] is False
+        other.call("publish", segment=made.id)
+        assert client.next_event()["event"] == "published"
+        made.release()
+        assert client.next_event()["event"] == "removed"
+        assert client.next_event()["event"] == "gone"
+        client.call("unwatch", watch=number)
+        other.create(4096, name="cam/1").release()
+        client.call("ping")
+        assert not client.events
+
+
+def test_slow_watcher_is_told_what_it_lost(broker):
+    with Client(broker.socket) as client, Client(broker.socket) as other:
+        client.call("watch")
+        for _ in range(3000):
+            other.create(1, name="a").release()
+        while client.next_event()["event"] != "overflow":
+            pass
+        assert other.list() == []
+
+
 def test_refused_connection_is_told_why(_broker):
     with Broker("[default]\nconnections = 1\n") as broker:
         # The one that tried whether it serves may not have gone yet.

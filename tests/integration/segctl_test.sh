@@ -892,6 +892,34 @@ waits_for_names() {
     try 0 remove coming
 }
 
+watches_segments() {
+    local lines values
+    "$segctl" watch cam/ >"$folder/lines" 2>"$folder/err" &
+    lines=$!
+    "$segctl" watch --json >"$folder/json" 2>/dev/null &
+    values=$!
+    await 20 grep -q 'watching until interrupted' "$folder/err" ||
+        fail 'it does not watch'
+    # Until both are there.
+    await 20 eval "try 0 -q create warm 1 --persist && try 0 -q remove warm &&
+        grep -q gone '$folder/json'" || fail 'no JSON came'
+    try 0 create other 4096 --persist
+    try 0 create cam/0 4096 --persist --freezable
+    try 0 freeze cam/0 --future
+    try 0 remove cam/0
+    try 0 remove other
+    await 20 grep -q '^gone' "$folder/lines" || fail 'not told of the end'
+    await 20 grep -q '"gone".*"other"' "$folder/json" ||
+        fail 'not told as JSON'
+    is "$(cut -d ' ' -f 1,3 "$folder/lines" | tr '\n' ' ')" \
+        'created cam/0, frozen cam/0, removed cam/0, gone cam/0, '
+    has "$(<"$folder/lines")" '4 KiB, user:'
+    grep '"created".*"other"' "$folder/json" >"$folder/out"
+    json "$folder/out" 'it["published"] and it["size"] == 4096'
+    ends "$lines" 0 TERM
+    ends "$values" 0 TERM
+}
+
 # ---- doorbells ----
 
 rings_and_waits() {
@@ -973,7 +1001,8 @@ for test in helps tells_its_version refuses_wrong_usage \
     exec_ends_as_the_command_does tables_fit_a_terminal \
     shows_progress_on_a_terminal share_ends_when_redeemed \
     share_ends_with_its_ticket freezes_what_is_freezable revokes publishes \
-    put_is_opened_when_all_is_there waits_for_names rings_and_waits \
+    put_is_opened_when_all_is_there waits_for_names watches_segments \
+    rings_and_waits \
     holders_see_the_broker_end nothing_is_left; do
     check "$test"
 done

@@ -13,7 +13,9 @@ struct asker {
     int connection;  /* -1: none yet */
     unsigned number; /* for messages */
     uint64_t last_id;
-    char line[PROTOCOL_LINE_MAX + 1];
+    char line[PROTOCOL_LINE_MAX + 1];     /* of the reply */
+    char received[2 * PROTOCOL_LINE_MAX]; /* behind it: */
+    size_t size;
     struct message_reply reply;
     bool has_reply;
     int bell; /* that came with the last reply, and nobody took; -1 */
@@ -25,8 +27,9 @@ enum { ANSWERED = 0, LOST = -1 };
 /* Connects, again where it was. */
 void asker_connect(struct asker *asker, const char *path);
 
-/* Asks and waits for the answer, of which one that does not come fails the
- * test. `came` takes its descriptor, `with` goes along unless it is -1. */
+/* Asks and waits for the answer; one that does not come fails the test, and
+ * events are passed over. `came` takes its descriptor, `with` goes along unless
+ * it is -1. */
 int asker_ask(struct asker *asker, int *came, int with, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
