@@ -189,6 +189,55 @@ START_TEST(only_who_waits_for_that_name_is_woken)
 }
 END_TEST
 
+/* Of many at once the answer waits for the last. */
+START_TEST(items_wait_each_for_its_own_name)
+{
+    struct message_grant made, opened;
+    struct message_reply item;
+    test_close(raw_create(&recovery_client, &made, "'name':'a','size':4096"));
+    raw_say(&other, "{'id':5,'op':'open','items':[{'name':'a'},"
+                    "{'name':'b','wait_ms':60000},"
+                    "{'name':'c','wait_ms':30}]}");
+    expect_served(&other);
+    REQUIRE(TEST_UNTIL(RECOVERY_SOON_MS, count_waits() == 1));
+    test_close(raw_create(&recovery_client, &made, "'name':'b','size':4096"));
+    REQUIRE_STR(outcome_of(&other, 5), "ok");
+    for (unsigned i = 0; i < 2; i++) {
+        REQUIRE_INT(message_reply_item(&other.reply, i, &item), 0);
+        REQUIRE_INT(message_reply_grant(&item, &opened), 0);
+    }
+    REQUIRE_INT(opened.segment, made.segment);
+    REQUIRE_INT(message_reply_item(&other.reply, 2, &item), 0);
+    REQUIRE(!item.ok);
+    REQUIRE_INT(item.error, PROTOCOL_TIMEOUT);
+}
+END_TEST
+
+START_TEST(all_or_none_wait_no_longer_than_the_first_refusal)
+{
+    struct message_grant made;
+    raw_say(&other, "{'id':5,'op':'open','atomic':true,'items':["
+                    "{'name':'a','wait_ms':60000},{'name':'b','wait_ms':30},"
+                    "{'name':'c','wait_ms':60000}]}");
+    REQUIRE_STR(outcome_of(&other, 5), "timeout");
+    REQUIRE(other.reply.has_item);
+    REQUIRE_INT(other.reply.item, 1);
+    REQUIRE_INT(count_waits(), 0);
+    raw_say(&other, "{'id':6,'op':'open','atomic':true,'items':["
+                    "{'name':'a','wait_ms':60000},{'name':'d'}]}");
+    REQUIRE_STR(outcome_of(&other, 6), "not-found");
+    REQUIRE_INT(count_waits(), 0);
+    test_close(raw_create(&recovery_client, &made, "'name':'a','size':4096"));
+    expect_served(&other);
+    raw_say(&other, "{'id':7,'op':'open','items':[{'name':'e','wait_ms':"
+                    "60000}]}");
+    expect_served(&other);
+    raw_close(&other);
+    REQUIRE(TEST_UNTIL(RECOVERY_SOON_MS, count_waits() == 0));
+    raw_open(&other, recovery_broker.socket);
+}
+END_TEST
+
 /* ---- the end of waiting ---- */
 
 START_TEST(each_ends_when_its_time_is_over)
@@ -451,6 +500,23 @@ START_TEST(library_waits_on_at_the_next_broker)
 }
 END_TEST
 
+START_TEST(library_waits_for_many)
+{
+    segb_client *client = connect_library(100);
+    segb_open_options brief = {.struct_size = sizeof(brief), .wait_ms = 500};
+    segb_item items[2] = {{.name = "a", .open_options = &patient},
+                          {.name = "b", .open_options = &brief}};
+    struct message_grant made;
+    test_close(raw_create(&recovery_client, &made, "'name':'a','size':4096"));
+    REQUIRE_INT(segb_open_many(client, items, 2, 0), SEGB_E_TIMEOUT);
+    REQUIRE_PART(segb_last_detail(), "items[1]");
+    REQUIRE_INT(items[0].result, 0);
+    REQUIRE_INT(items[1].result, SEGB_E_TIMEOUT);
+    segb_close(items[0].segment);
+    segb_disconnect(client);
+}
+END_TEST
+
 /* The client's own timeout is for the broker's answer, not for the wait. */
 START_TEST(library_waits_as_long_as_it_was_told)
 {
@@ -518,6 +584,8 @@ static Suite *wait_suite(void)
     tcase_add_test(tests, memory_that_is_being_committed_is_waited_for);
     tcase_add_test(tests, everybody_who_waits_is_served);
     tcase_add_test(tests, only_who_waits_for_that_name_is_woken);
+    tcase_add_test(tests, items_wait_each_for_its_own_name);
+    tcase_add_test(tests, all_or_none_wait_no_longer_than_the_first_refusal);
     tcase_add_test(tests, each_ends_when_its_time_is_over);
     tcase_add_test(tests, wait_ends_with_its_connection);
     tcase_add_test(tests, who_may_not_see_it_waits_on);
@@ -532,6 +600,7 @@ static Suite *wait_suite(void)
     tcase_add_test(library, library_waits_on_at_the_next_broker);
     tcase_add_test(library, library_waits_as_long_as_it_was_told);
     tcase_add_test(library, library_waits_for_an_event_loop);
+    tcase_add_test(library, library_waits_for_many);
     return suite;
 }
 
