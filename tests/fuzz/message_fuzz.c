@@ -137,6 +137,26 @@ static void check_stat(const struct message_reply *reply)
     buffer_deinit(&line);
 }
 
+static void check_event(const struct message_reply *reply)
+{
+    struct message_event event, again;
+    struct message_reply second;
+    struct buffer line;
+
+    if (message_reply_event(reply, &event) != 0 ||
+        event.event == PROTOCOL_EVENTS)
+        return;
+    buffer_init(&line, 8 * PROTOCOL_LINE_MAX);
+    require(message_event_write(&line, &event) == 0);
+    require(message_reply_decode(line.data, line.size - 1, &second) == 0);
+    require(second.is_event && message_reply_event(&second, &again) == 0);
+    require(again.event == event.event && again.watch == event.watch);
+    require(again.segment == event.segment && again.frozen == event.frozen);
+    require((again.name == NULL) == (event.name == NULL));
+    message_reply_deinit(&second);
+    buffer_deinit(&line);
+}
+
 static void read_welcome(const struct message_reply *reply)
 {
     struct message_welcome welcome;
@@ -188,7 +208,10 @@ static void read_reply(const char *line, size_t size)
 
     if (message_reply_decode(line, size, &reply) != 0)
         return;
-    require(reply.ok ? reply.has_id : reply.text != NULL);
+    if (reply.is_event)
+        check_event(&reply);
+    else
+        require(reply.ok ? reply.has_id : reply.text != NULL);
     check_grant(&reply);
     check_stat(&reply);
     read_welcome(&reply);

@@ -123,6 +123,16 @@ try 'waits in vain' 4 timeout cat nothing --wait 1
 try 'publishes once more' 0 published publish p
 try 'removes it' 0 removed remove p
 
+timeout 60 wine64 "$build/segctl.exe" watch w >"$folder/out" 2>&1 &
+holder=$!
+soon grep -q 'watching until' "$folder/out"
+try 'makes what is watched' 0 'kept until' create w1 4096 --persist
+try 'ends what is watched' 0 removed remove w1
+check 'tells what became of it' soon grep -q 'gone .* w1, 4 KiB' "$folder/out"
+kill "$holder" 2>/dev/null
+wait "$holder" 2>/dev/null
+holder=
+
 try 'makes a doorbell' 0 'kept until' create queue 4096 --persist --doorbell
 try 'rings' 0 rung signal queue
 try 'was rung for' 0 rung wait queue
