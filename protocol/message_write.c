@@ -87,6 +87,7 @@ static void write_create(struct writer *w,
         write_file(w, request->handles);
     if (create->doorbell)
         field_bool(w, "doorbell", true);
+    field_pages(w, create->pages, create->numa);
     write_share(w, &create->share);
 }
 
@@ -261,6 +262,7 @@ static void write_grant(struct writer *w, const struct message_grant *grant)
     field_string(w, "access", message_access_name(grant->access));
     if (grant->of_file)
         field_string(w, "source", "file");
+    field_pages(w, grant->pages, 0);
     write_granted(w, grant);
 }
 
@@ -320,6 +322,7 @@ static void write_segment(struct writer *w,
         field_integer(w, "tickets", segment->tickets);
     if (segment->freezable)
         field_string(w, "frozen", message_frozen_name(segment->frozen));
+    field_pages(w, segment->pages, segment->numa);
     close_brace(w, '}');
 }
 

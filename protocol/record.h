@@ -58,6 +58,8 @@ struct record_segment {
     bool freezable;
     enum protocol_frozen frozen;
     bool revoked;
+    enum protocol_pages pages;
+    unsigned numa;     /* as in message_segment */
     unsigned doorbell; /* how many of its handles, the last, are that's */
 };
 
