@@ -138,6 +138,8 @@ int registry_add(struct registry *registry, const struct registry_new *new,
                         .persist = new->persist,
                         .of_file = new->of_file,
                         .freezable = new->freezable,
+                        .pages = new->pages,
+                        .numa = new->numa,
                         .owner = new->owner,
                         .segments_charge = new->segments_charge,
                         .bytes_charge = new->bytes_charge};

@@ -189,7 +189,8 @@ static int reclaim(struct call *call, struct entry *entry)
                                   .size = entry->size,
                                   .mapped_size = entry->mapped_size,
                                   .access = call->request->reclaim.access,
-                                  .of_file = entry->of_file};
+                                  .of_file = entry->of_file,
+                                  .pages = entry->pages};
     struct quota_refusal refusal;
     struct quota_charge charge;
     struct grant *grant;
@@ -272,7 +273,9 @@ static struct message_segment describe(const struct call *call,
         .of_file = entry->of_file,
         .tickets = tickets_count(&entry->tickets, ticket_clock()),
         .freezable = entry->freezable,
-        .frozen = frozen};
+        .frozen = frozen,
+        .pages = entry->pages,
+        .numa = entry->numa};
 }
 
 int request_stat(struct call *call)
