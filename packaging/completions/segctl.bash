@@ -58,6 +58,7 @@ _segctl() {
         ;;
     --access) words='ro rw cow' ;;
     --if-exists) words='open fail' ;;
+    --pages) words='default 2M 1G' ;;
     --share-read | --share-write)
         mapfile -t COMPREPLY < <(_segctl_who "$current")
         if declare -F __ltrim_colon_completions >/dev/null; then
@@ -66,7 +67,9 @@ _segctl() {
         [[ ${COMPREPLY[*]} != *: ]] || compopt -o nospace
         return
         ;;
-    --size | --count | -c | --id | --fd | --uses | --expires | --timeout) return ;;
+    --size | --count | -c | --id | --fd | --uses | --expires | --timeout | --numa)
+        return
+        ;;
     *)
         if [[ $current == -* ]]; then
             words=$(_segctl_options ${verb:+"$verb"})
