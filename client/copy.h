@@ -14,4 +14,15 @@ int copy_out(frame_handle handle, size_t offset, void *bytes, size_t length);
 int copy_in(frame_handle handle, size_t offset, const void *bytes,
             size_t length);
 
+/* A part of a file of pages of that size. */
+struct copy_range {
+    int fd;
+    size_t offset;
+    size_t length;
+    size_t page;
+};
+
+/* copy_in by a view (Linux). */
+int copy_in_view(const struct copy_range *range, const void *bytes);
+
 #endif

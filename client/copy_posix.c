@@ -59,6 +59,12 @@ int copy_in(frame_handle handle, size_t offset, const void *bytes,
         put = pwrite((int)handle, at, length, (off_t)offset);
         if (put < 0 && errno == EINTR)
             continue;
+        /* Files of huge pages cannot be written to. */
+        if (put < 0 && errno == EINVAL)
+            return copy_in_view(&(struct copy_range){(int)handle, offset,
+                                                     length,
+                                                     (size_t)status.st_blksize},
+                                at);
         if (put < 0)
             return failed("pwrite");
         at += put;

@@ -56,7 +56,7 @@ static DWORD check_attributes(DWORD attributes)
         return ERROR_INVALID_PARAMETER;
     if ((rest & SEC_LARGE_PAGES) && !(attributes & SEC_COMMIT))
         return ERROR_INVALID_PARAMETER;
-    return rest ? ERROR_NOT_SUPPORTED : ERROR_SUCCESS;
+    return rest & ~(DWORD)SEC_LARGE_PAGES ? ERROR_NOT_SUPPORTED : ERROR_SUCCESS;
 }
 
 static DWORD parse_protection(DWORD protect,
@@ -73,6 +73,23 @@ static DWORD parse_protection(DWORD protect,
         !filemapping_can_execute())
         error = ERROR_NOT_SUPPORTED;
     return error;
+}
+
+/* NULL is memory too, as Windows has it. */
+static bool is_memory(HANDLE file)
+{
+    return file == INVALID_HANDLE_VALUE || !file;
+}
+
+/* Large pages are of memory, and whole. */
+static DWORD check_size(HANDLE file, DWORD protect, uint64_t size)
+{
+    if (is_memory(file) && size == 0)
+        return ERROR_INVALID_PARAMETER;
+    if ((protect & SEC_LARGE_PAGES) &&
+        (!is_memory(file) || size % SegGetLargePageMinimum() != 0))
+        return ERROR_INVALID_PARAMETER;
+    return ERROR_SUCCESS;
 }
 
 static DWORD check_security(const SECURITY_ATTRIBUTES *attributes)
@@ -131,7 +148,9 @@ static HANDLE create_segment(const char *name, uint64_t size,
                     &segment);
     if (r < 0) {
         filemapping_client_give_back();
-        return filemapping_fail(filemapping_error_of(r));
+        return filemapping_fail(r == SEGB_E_NO_MEMORY && options->pages
+                                    ? ERROR_NO_SYSTEM_RESOURCES
+                                    : filemapping_error_of(r));
     }
     created = segb_created(segment) != 0;
     handle = handle_of_segment(segment, rights);
@@ -178,12 +197,6 @@ static HANDLE create_in_file(HANDLE file, const char *name, uint64_t size,
     return handle;
 }
 
-/* NULL is memory too, as Windows has it. */
-static bool is_memory(HANDLE file)
-{
-    return file == INVALID_HANDLE_VALUE || !file;
-}
-
 static HANDLE create(HANDLE file, const SECURITY_ATTRIBUTES *attributes,
                      DWORD protect, uint64_t size, DWORD name_error,
                      const struct filemapping_name *name)
@@ -195,8 +208,7 @@ static HANDLE create(HANDLE file, const SECURITY_ATTRIBUTES *attributes,
     if (!error)
         error = check_security(attributes);
     if (!error)
-        error = is_memory(file) && size == 0 ? ERROR_INVALID_PARAMETER
-                                             : ERROR_SUCCESS;
+        error = check_size(file, protect, size);
     if (!error)
         error = name_error;
     if (error)
@@ -206,6 +218,7 @@ static HANDLE create(HANDLE file, const SECURITY_ATTRIBUTES *attributes,
         return create_in_file(file, name->text, size, &options,
                               protection->rights);
     options.reserve = (protect & SEC_RESERVE) != 0;
+    options.pages = protect & SEC_LARGE_PAGES ? SEGB_PAGES_2M : 0;
     return create_segment(name->text, size, &options, protection->rights);
 }
 
@@ -282,6 +295,11 @@ HANDLE SegOpenFileMappingW(DWORD access, BOOL inherit, LPCWSTR name)
 }
 
 /* ---- handles ---- */
+
+SIZE_T SegGetLargePageMinimum(void)
+{
+    return 2 * 1024 * 1024;
+}
 
 HANDLE SegGetCurrentProcess(void)
 {

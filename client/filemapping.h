@@ -164,6 +164,7 @@ typedef struct _MEMORY_BASIC_INFORMATION {
 #define ERROR_SHUTDOWN_IN_PROGRESS 1115
 #define ERROR_MAPPED_ALIGNMENT 1132
 #define ERROR_INTERNAL_ERROR 1359
+#define ERROR_NO_SYSTEM_RESOURCES 1450
 #define ERROR_COMMITMENT_LIMIT 1455
 #define ERROR_TIMEOUT 1460
 #define ERROR_NOT_ENOUGH_QUOTA 1816
@@ -192,6 +193,7 @@ typedef struct _MEMORY_BASIC_INFORMATION {
 #define CloseHandle SegCloseHandle
 #define DuplicateHandle SegDuplicateHandle
 #define GetCurrentProcess SegGetCurrentProcess
+#define GetLargePageMinimum SegGetLargePageMinimum
 #define GetLastError SegGetLastError
 #define SetLastError SegSetLastError
 
@@ -250,9 +252,12 @@ extern "C" {
  * mapping: another handle may have more, where the broker lets its owner. With
  * SEC_COMMIT (as without) memory is there when the call returns; with
  * SEC_RESERVE it comes at the first touch, without VirtualAlloc; for a file
- * neither makes a difference. SEC_IMAGE,
- * SEC_LARGE_PAGES, and SEC_NOCACHE and SEC_WRITECOMBINE with SEC_COMMIT or
- * SEC_RESERVE are ERROR_NOT_SUPPORTED. PAGE_EXECUTE_...: whether the kernel
+ * neither makes a difference. SEC_LARGE_PAGES goes with SEC_COMMIT, for memory
+ * of a size that is a multiple of SegGetLargePageMinimum; the broker has the
+ * privilege, and the caller needs none: ERROR_NO_SYSTEM_RESOURCES where too few
+ * large pages are free, ERROR_NOT_SUPPORTED where the host has none. SEC_IMAGE,
+ * and SEC_NOCACHE and SEC_WRITECOMBINE with SEC_COMMIT or SEC_RESERVE are
+ * ERROR_NOT_SUPPORTED. PAGE_EXECUTE_...: whether the kernel
  * maps it so shows when a view is made (on Windows: ERROR_NOT_SUPPORTED).
  */
 HANDLE SegCreateFileMappingA(HANDLE file, SECURITY_ATTRIBUTES *attributes,
@@ -261,6 +266,9 @@ HANDLE SegCreateFileMappingA(HANDLE file, SECURITY_ATTRIBUTES *attributes,
 HANDLE SegCreateFileMappingW(HANDLE file, SECURITY_ATTRIBUTES *attributes,
                              DWORD protect, DWORD size_high, DWORD size_low,
                              LPCWSTR name);
+
+/* Bytes of a large page. */
+SIZE_T SegGetLargePageMinimum(void);
 
 /*
  * A handle to the mapping of that name. `access`: FILE_MAP_READ or
@@ -281,7 +289,9 @@ HANDLE SegOpenFileMappingW(DWORD access, BOOL inherit, LPCWSTR name);
  * there, or the handle may not. `access`: FILE_MAP_READ, FILE_MAP_WRITE (read
  * and write), FILE_MAP_ALL_ACCESS (the same), FILE_MAP_COPY (private from the
  * first write to a page on; needs a handle for reading), FILE_MAP_EXECUTE
- * besides.
+ * besides. FILE_MAP_LARGE_PAGES: of a mapping with SEC_LARGE_PAGES, whose views
+ * have large pages in any case, offset and length must be whole ones
+ * (ERROR_INVALID_PARAMETER).
  *
  * `base`: where it shall be, a multiple of 64 KiB; ERROR_INVALID_ADDRESS where
  * that is taken. NULL: anywhere, on a page.

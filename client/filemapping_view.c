@@ -32,6 +32,15 @@ static DWORD parse_access(DWORD access, struct view_wish *wish, DWORD *needed)
     return ERROR_SUCCESS;
 }
 
+/* Whether a view of large pages can be so. */
+static bool fits_pages(const segb_segment *segment, uint64_t offset,
+                       size_t length)
+{
+    size_t page = view_huge_page(segment);
+
+    return page > 0 && offset % page == 0 && length % page == 0;
+}
+
 /* Fits offset and length to the segment. */
 static DWORD check_range(const segb_segment *segment, uint64_t offset,
                          size_t length, struct view_wish *wish)
@@ -39,6 +48,8 @@ static DWORD check_range(const segb_segment *segment, uint64_t offset,
     size_t size = segb_mapped_size(segment);
 
     if (offset >= size)
+        return ERROR_INVALID_PARAMETER;
+    if (wish->huge && !fits_pages(segment, offset, length))
         return ERROR_INVALID_PARAMETER;
     if (length > size - offset)
         return ERROR_ACCESS_DENIED;
@@ -88,10 +99,13 @@ static DWORD map(HANDLE mapping, DWORD needed, uint64_t offset, size_t length,
 LPVOID SegMapViewOfFileEx(HANDLE mapping, DWORD access, DWORD offset_high,
                           DWORD offset_low, SIZE_T length, LPVOID base)
 {
-    struct view_wish wish = {.base = base, .whole_pages = true};
+    struct view_wish wish = {.base = base,
+                             .whole_pages = true,
+                             .huge = (access & FILE_MAP_LARGE_PAGES) != 0};
     uint64_t offset = (uint64_t)offset_high << 32 | offset_low;
     DWORD needed;
-    DWORD error = parse_access(access, &wish, &needed);
+    DWORD error =
+        parse_access(access & ~(DWORD)FILE_MAP_LARGE_PAGES, &wish, &needed);
     void *address;
 
     if (!error && (offset % ALIGNMENT != 0 || (uintptr_t)base % ALIGNMENT != 0))

@@ -119,6 +119,7 @@ struct segb_segment {
     int access;
     bool created;
     bool of_file;
+    size_t page; /* of huge pages, their bytes; else 0 */
     frame_handle handle;
     struct bell *bell; /* NULL: it has none */
 };

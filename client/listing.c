@@ -26,6 +26,11 @@ static void fill_info(const struct message_segment *from, segb_info *info)
         [PROTOCOL_HELD] = SEGB_HELD,
     };
 
+    static const int pages[PROTOCOL_PAGES_KINDS] = {
+        [PROTOCOL_PAGES_2M] = SEGB_PAGES_2M,
+        [PROTOCOL_PAGES_1G] = SEGB_PAGES_1G,
+    };
+
     *info = (segb_info){.id = from->segment,
                         .name = from->name,
                         .owner = from->owner,
@@ -43,7 +48,9 @@ static void fill_info(const struct message_segment *from, segb_info *info)
                         .frozen = reply_frozen(from->frozen),
                         .of_file = from->of_file,
                         .doorbell = from->doorbell,
-                        .published = !from->unpublished};
+                        .published = !from->unpublished,
+                        .pages = pages[from->pages],
+                        .numa = (int)from->numa};
 }
 
 /* Who is told of the rows; one of the functions is set. */

@@ -107,6 +107,13 @@ typedef struct segb_watcher segb_watcher;
 #define SEGB_EVENT_GONE 5      /* its memory is free */
 #define SEGB_EVENT_OVERFLOW 6  /* some events are lost: look at segb_list */
 #define SEGB_EVENT_ENDED 7     /* the next broker refuses: no more will come */
+/* The size of a segment's pages; 0: the system's own. */
+#define SEGB_PAGES_2M 1
+#define SEGB_PAGES_1G 2
+
+/* A node of memory (NUMA), by its number from 0 to 1023; 0 in its place: any.
+ */
+#define SEGB_NODE(number) ((number) + 1)
 
 /* No limit, in segb_budget.limit. */
 #define SEGB_UNLIMITED ((uint64_t)-1)
@@ -163,6 +170,8 @@ typedef struct segb_create_options {
     const segb_file *file; /* NULL: of memory */
     int doorbell; /* not 0: whoever has the segment can ring for the others */
     int publish_later; /* not 0: nobody else can open it until segb_publish */
+    int pages;         /* SEGB_PAGES_2M, ...; such pages are allocated now */
+    int numa;          /* SEGB_NODE(0), ...: its memory comes from that node */
 } segb_create_options;
 
 typedef struct segb_open_options {
@@ -215,6 +224,8 @@ typedef struct segb_info {
     int of_file; /* of a file, and not of memory */
     int doorbell;
     int published; /* 0: only who has it open can open it */
+    int pages;     /* 0, SEGB_PAGES_2M, ... */
+    int numa;      /* 0, or SEGB_NODE of the node that was asked for */
 } segb_info;
 
 typedef struct segb_budget {
@@ -274,7 +285,12 @@ int segb_client_broker(segb_client *client, segb_broker *broker);
  * cannot be, SEGB_E_FILE_TOO_SMALL otherwise, SEGB_E_FILE_EMPTY. A file is
  * regular, on a file system of this host, and the caller's own. Who truncates
  * it later makes views of it fatal to touch (SIGBUS; Windows lets nobody):
- * segb_read and segb_write do not mind. */
+ * segb_read and segb_write do not mind.
+ *
+ * Huge pages come from a pool that the host's administrator fills:
+ * SEGB_E_NO_MEMORY when too few are free, now and not at a touch;
+ * SEGB_E_NOT_SUPPORTED when the host has none of that size. A SEGB_COW view of
+ * them takes as many again, and is not for processes that fork. */
 int segb_create(segb_client *client, const char *name, size_t size,
                 const segb_create_options *options, segb_segment **segment);
 
@@ -301,7 +317,7 @@ void segb_close(segb_segment *segment);
 uint64_t segb_id(const segb_segment *segment);
 /* As asked by the creator. */
 size_t segb_size(const segb_segment *segment);
-/* Rounded up to pages, but not that of a file: what a view may cover. */
+/* Rounded up to its pages, but not that of a file: what a view may cover. */
 size_t segb_mapped_size(const segb_segment *segment);
 int segb_access(const segb_segment *segment);
 /* Not 0 when this call made it, 0 when it was there. */
@@ -345,6 +361,12 @@ int segb_unmap(void *address);
 /* Writes what views have changed of a segment's file to the disk (0 bytes: to
  * the view's end). Of memory there is nothing to write. */
 int segb_flush(void *address, size_t length);
+
+/* Brings `length` bytes of a view (0: to its end) into memory, for writing too
+ * where it is SEGB_RW: touching them waits for nothing then. What touching
+ * would die of is an error: SEGB_E_NO_MEMORY, SEGB_E_FILE_TOO_SMALL (somebody
+ * has truncated the file). SEGB_E_NOT_SUPPORTED: the system cannot. */
+int segb_prefault(void *address, size_t length);
 
 /* Copy bytes out of a segment and into one, without a view: what is gone, since
  * somebody has truncated the segment's file, is SEGB_E_FILE_TOO_SMALL and not

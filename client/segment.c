@@ -37,6 +37,7 @@ segb_segment *segment_new(segb_client *client,
                               .access = access_of(grant->access),
                               .created = grant->created,
                               .of_file = grant->of_file,
+                              .page = (size_t)message_pages_bytes(grant->pages),
                               .handle = handle,
                               .bell = bell};
     DL_APPEND(client->segments, segment);
@@ -88,6 +89,30 @@ static int prepare_file(const segb_file *file, struct message_request *request,
                       "file: neither write nor read is an open file");
 }
 
+static int prepare_pages(const segb_create_options *options,
+                         struct message_create *create)
+{
+    static const enum protocol_pages kinds[] = {
+        [0] = PROTOCOL_PAGES_DEFAULT,
+        [SEGB_PAGES_2M] = PROTOCOL_PAGES_2M,
+        [SEGB_PAGES_1G] = PROTOCOL_PAGES_1G,
+    };
+
+    if (options->pages < 0 ||
+        (size_t)options->pages >= sizeof(kinds) / sizeof(kinds[0]))
+        return error_set(SEGB_E_INVALID_ARGUMENT,
+                         "pages: expected SEGB_PAGES_2M, SEGB_PAGES_1G or 0, "
+                         "not %d",
+                         options->pages);
+    if (options->numa < 0 || options->numa > SEGB_NODE(PROTOCOL_NODE_MAX))
+        return error_set(SEGB_E_INVALID_ARGUMENT,
+                         "numa: expected SEGB_NODE of 0 to %d, or 0, not %d",
+                         PROTOCOL_NODE_MAX, options->numa);
+    create->pages = kinds[options->pages];
+    create->numa = (unsigned)options->numa;
+    return 0;
+}
+
 int segment_prepare_create(const char *name, size_t size,
                            const segb_create_options *options,
                            struct message_request *request, struct call *call)
@@ -115,6 +140,8 @@ int segment_prepare_create(const char *name, size_t size,
     if (r == 0 && checked.persist && !name)
         r = error_note(SEGB_E_INVALID_ARGUMENT,
                        "persist: only a segment with a name can persist");
+    if (r == 0)
+        r = prepare_pages(&checked, create);
     if (r == 0)
         r = prepare_file(checked.file, request, call);
     create->name = name;

@@ -115,7 +115,8 @@ static int add(struct view view)
 int view_map(segb_segment *segment, const struct view_wish *wish,
              void **address)
 {
-    size_t before = wish->offset & (view_granularity() - 1);
+    size_t page = segment->page;
+    size_t before = wish->offset & ((page ? page : view_granularity()) - 1);
     size_t more = wish->whole_pages ? -wish->length & (view_page() - 1) : 0;
     struct view_wish whole = *wish;
     struct view view = {.access = wish->access,
@@ -125,11 +126,17 @@ int view_map(segb_segment *segment, const struct view_wish *wish,
 
     whole.offset -= before;
     whole.length += before;
+    if (page) {
+        whole.length += -whole.length & (page - 1);
+        whole.huge = true;
+    }
+    if (whole.base)
+        whole.base = (char *)whole.base - before;
     r = view_attach(segb_handle(segment), &whole, &view.memory);
     if (r != 0)
         return r;
     view.start = (uintptr_t)view.memory.address;
-    view.end = view.start + whole.length + more;
+    view.end = view.start + before + wish->length + more;
     r = add(view);
     if (r < 0) {
         view_detach(&view.memory);
@@ -137,6 +144,11 @@ int view_map(segb_segment *segment, const struct view_wish *wish,
     }
     *address = (char *)view.memory.address + before;
     return 0;
+}
+
+size_t view_huge_page(const segb_segment *segment)
+{
+    return segment->page;
 }
 
 bool view_find(const void *address, struct view_facts *facts)
@@ -230,26 +242,47 @@ int segb_unmap(void *address)
     return view_detach(&view.memory);
 }
 
-int segb_flush(void *address, size_t length)
+/* Tells of the view that a range lies in; of 0 bytes it goes to the end. */
+static int find_range(const void *address, size_t *length, struct view *view)
 {
-    struct view *found;
-    size_t rest = 0;
-    bool of_file = false;
+    const struct view *found;
+    size_t rest;
 
     thread_process_lock();
     found = find((uintptr_t)address);
-    if (found) {
-        rest = found->end - (uintptr_t)address;
-        of_file = found->of_file;
-    }
+    if (found)
+        *view = *found;
     thread_process_unlock();
     if (!found)
         return no_view(address);
-    if (length > rest)
+    rest = view->end - (uintptr_t)address;
+    if (*length > rest)
         return error_set(SEGB_E_INVALID_ARGUMENT,
                          "length: the view has %zu bytes from here, not %zu",
-                         rest, length);
-    return of_file ? view_flush(address, length ? length : rest) : 0;
+                         rest, *length);
+    if (*length == 0)
+        *length = rest;
+    return 0;
+}
+
+int segb_flush(void *address, size_t length)
+{
+    struct view view = {0};
+    int r = find_range(address, &length, &view);
+
+    if (r != 0)
+        return r;
+    return view.of_file ? view_flush(address, length) : 0;
+}
+
+int segb_prefault(void *address, size_t length)
+{
+    struct view view = {0};
+    int r = find_range(address, &length, &view);
+
+    if (r != 0)
+        return r;
+    return view_populate(address, length, view.access, view.of_file);
 }
 
 /* ---- without a view ---- */

@@ -16,6 +16,9 @@ size_t view_granularity(void);
 /* Bytes of a page. */
 size_t view_page(void);
 
+/* Bytes of a page of the segment's where they are huge, else 0. */
+size_t view_huge_page(const segb_segment *segment);
+
 /* A view that is asked for: inside the segment, and within its access. */
 struct view_wish {
     size_t offset;
@@ -23,6 +26,7 @@ struct view_wish {
     int access;       /* SEGB_RO, SEGB_RW or SEGB_COW */
     bool execute;     /* besides */
     bool whole_pages; /* all of its last page is the view's */
+    bool huge;        /* of huge pages: view_map says so */
     void *base;       /* where it shall be; NULL: anywhere */
 };
 
@@ -63,6 +67,9 @@ void view_forget(const struct view_memory *memory);
 
 /* Writes what was changed in a part of a file's view to the disk. The same. */
 int view_flush(char *address, size_t length);
+
+/* Brings a part of a view into memory, for what it may. The same. */
+int view_populate(char *address, size_t length, int access, bool of_file);
 
 /* Unmaps it. The same. */
 int view_detach(const struct view_memory *memory);

@@ -37,6 +37,10 @@ int view_attach(frame_handle handle, const struct view_wish *wish,
     void *address = mmap(wish->base, wish->length, protection_for(wish), flags,
                          (int)handle, (off_t)wish->offset);
 
+    if (address == MAP_FAILED && wish->huge && errno == ENOMEM)
+        return error_set(SEGB_E_NO_MEMORY,
+                         "mmap of %zu bytes: too few huge pages are free",
+                         wish->length);
     if (address == MAP_FAILED)
         return error_set(
             errno == EACCES || errno == EPERM ? SEGB_E_ACCESS_DENIED
@@ -63,6 +67,35 @@ int view_flush(char *address, size_t length)
     if (msync(address - before, before + length, MS_SYNC) == 0)
         return 0;
     return error_set(SEGB_E_SYSTEM, "msync: %s", strerror(errno));
+}
+
+static int code_for(int error, bool of_file)
+{
+    switch (error) {
+    case EFAULT: /* touching it would be SIGBUS */
+        return of_file ? SEGB_E_FILE_TOO_SMALL : SEGB_E_NO_MEMORY;
+    case ENOMEM:
+        return SEGB_E_NO_MEMORY;
+    case EINVAL: /* before Linux 5.14 */
+        return SEGB_E_NOT_SUPPORTED;
+    default:
+        return SEGB_E_SYSTEM;
+    }
+}
+
+int view_populate(char *address, size_t length, int access, bool of_file)
+{
+    size_t before = (uintptr_t)address & (view_page() - 1);
+    int how = access == SEGB_RW ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+    int r;
+
+    do
+        r = madvise(address - before, before + length, how);
+    while (r < 0 && (errno == EINTR || errno == EAGAIN));
+    if (r == 0)
+        return 0;
+    return error_set(code_for(errno, of_file), "madvise of %zu bytes: %s",
+                     length, strerror(errno));
 }
 
 int view_detach(const struct view_memory *memory)

@@ -5,6 +5,7 @@
 #include "host.h"
 #include "identity.h"
 #include "log.h"
+#include "numa.h"
 #include "share.h"
 
 #include <stdlib.h>
@@ -45,15 +46,37 @@ static int resolve(struct creation *job, const struct message_create *create,
     return r;
 }
 
+/* Bytes that may be allocated where they are asked for; of huge pages the
+ * kernel says so itself. */
+static uint64_t available(enum protocol_pages pages, unsigned numa)
+{
+    uint64_t host = host_memory_available();
+    uint64_t node = numa ? numa_available(numa - 1) : host;
+
+    if (pages != PROTOCOL_PAGES_DEFAULT)
+        return UINT64_MAX;
+    return node < host ? node : host;
+}
+
+/* Whole pages. */
+static uint64_t chunk_of(const struct entry *entry)
+{
+    uint64_t page = message_pages_bytes(entry->pages);
+
+    return page > CHUNK_BYTES ? page : CHUNK_BYTES;
+}
+
 static int commit_chunk(struct creation *job)
 {
     struct entry *entry = job->entry;
     uint64_t left = entry->mapped_size - job->committed;
-    uint64_t length = left < CHUNK_BYTES ? left : CHUNK_BYTES;
+    uint64_t chunk = chunk_of(entry);
+    uint64_t length = left < chunk ? left : chunk;
     int r;
 
     job->step = STEP_COMMIT;
-    if (left > INLINE_BYTES && host_memory_available() < length + HOST_RESERVE)
+    if (left > INLINE_BYTES &&
+        available(entry->pages, entry->numa) < length + HOST_RESERVE)
         return SEGMENT_E_NO_MEMORY;
     r = segment_commit(entry->memory, job->committed, length);
     if (r < 0)
@@ -82,6 +105,15 @@ static void work(uv_work_t *handle)
 
 /* ---- the end, good or bad ---- */
 
+static int refuse_pages(struct call *call)
+{
+    enum protocol_pages pages = call->request->create.pages;
+
+    return request_refuse(call, PROTOCOL_NO_MEMORY,
+                          "pages: too few pages of %s are free: %s",
+                          message_pages_name(pages), segment_pages_need(pages));
+}
+
 static int refuse_step(struct call *call, const struct creation *job)
 {
     if (job->step == STEP_SHARE) {
@@ -96,9 +128,12 @@ static int refuse_step(struct call *call, const struct creation *job)
                                   job->culprit);
         return request_refuse(call, PROTOCOL_INTERNAL, "out of memory");
     }
+    if (job->outcome == SEGMENT_E_NO_PAGES)
+        return refuse_pages(call);
     if (job->outcome == SEGMENT_E_NO_MEMORY)
         return request_refuse(call, PROTOCOL_NO_MEMORY,
-                              "the host has not that much memory left");
+                              "the host, or its node, has not that much "
+                              "memory left");
     return request_refuse(call, PROTOCOL_INTERNAL,
                           "the memory cannot be allocated");
 }
@@ -232,6 +267,8 @@ static int refuse_segment(struct call *call, int r)
     if (r == SEGMENT_E_DESCRIPTORS)
         return request_refuse(call, PROTOCOL_TOO_MANY_HANDLES,
                               "the broker has no descriptors left");
+    if (r == SEGMENT_E_NO_PAGES)
+        return refuse_pages(call);
     if (r == SEGMENT_E_NO_MEMORY)
         return request_refuse(call, PROTOCOL_NO_MEMORY,
                               "the host cannot make a segment of that size");
@@ -269,13 +306,12 @@ undo_segments:
 
 static bool host_has_room(const struct registry_new *new)
 {
-    uint64_t available;
+    uint64_t room;
 
     if (!new->commit || new->mapped_size <= INLINE_BYTES)
         return true;
-    available = host_memory_available();
-    return available >= HOST_RESERVE &&
-           new->mapped_size <= available - HOST_RESERVE;
+    room = available(new->pages, new->numa);
+    return room >= HOST_RESERVE && new->mapped_size <= room - HOST_RESERVE;
 }
 
 /* Enters the memory, or frees it. The charges are the entry's on 0. */
@@ -314,7 +350,9 @@ static int make_memory(struct call *call, struct creation *job)
     struct registry_new *new = &job->new;
     struct segment_plan plan = {.mapped_size = new->mapped_size,
                                 .commit = new->commit,
-                                .freezable = new->freezable};
+                                .freezable = new->freezable,
+                                .pages = new->pages,
+                                .numa = new->numa};
     int r = SEGMENT_E_NO_MEMORY;
 
     if (host_has_room(new))
@@ -413,6 +451,45 @@ static bool has_files(const struct call *call)
 
 /* ---- the beginning ---- */
 
+/* Whether there are such pages and such a node here; 1, or as a verb, refused.
+ */
+static int check_pages(struct call *call)
+{
+    const struct message_create *create = &call->request->create;
+    struct segment_promises promises = segment_promises();
+    char nodes[64];
+
+    if (!promises.pages[create->pages])
+        return request_refuse(call, PROTOCOL_NOT_SUPPORTED,
+                              "pages: the host has none of %s: %s",
+                              message_pages_name(create->pages),
+                              segment_pages_need(create->pages));
+    if (create->numa == 0)
+        return 1;
+    if (!promises.numa)
+        return request_refuse(call, PROTOCOL_NOT_SUPPORTED,
+                              "numa: the host's memory has no nodes that the "
+                              "broker may choose");
+    if (numa_has(create->numa - 1))
+        return 1;
+    numa_write(nodes, sizeof(nodes));
+    return request_refuse(call, PROTOCOL_INVALID_ARGUMENT,
+                          "numa: expected a node that the host has (%s), not "
+                          "%u",
+                          nodes, create->numa - 1);
+}
+
+/* `size` in whole pages of its kind; 0 when that is too large a number. */
+static uint64_t round_up(const struct message_create *create)
+{
+    uint64_t page = message_pages_bytes(create->pages);
+    uint64_t rounded = segment_mapped_size(create->size);
+
+    if (page > 0)
+        rounded = (create->size + page - 1) / page * page;
+    return rounded > PROTOCOL_INTEGER_MAX ? 0 : rounded;
+}
+
 static int begin(struct call *call, struct creation *job)
 {
     const struct message_create *create = &call->request->create;
@@ -422,18 +499,25 @@ static int begin(struct call *call, struct creation *job)
     int r;
 
     job->broker = call->broker;
-    job->new = (struct registry_new){.size = create->size,
-                                     .created_at = (uint64_t)time(NULL),
-                                     .commit = create->commit,
-                                     .persist = create->persist,
-                                     .of_file = create->of_file,
-                                     .freezable = create->freezable,
-                                     .unpublished = create->publish_later,
-                                     .owner = caller};
+    job->new = (struct registry_new){
+        .size = create->size,
+        .created_at = (uint64_t)time(NULL),
+        /* Huge pages always are: see
+         * segment_pages.h. */
+        .commit = create->commit || create->pages != PROTOCOL_PAGES_DEFAULT,
+        .pages = create->pages,
+        .numa = create->numa,
+        .persist = create->persist,
+        .of_file = create->of_file,
+        .freezable = create->freezable,
+        .unpublished = create->publish_later,
+        .owner = caller};
     if (!create->of_file) {
-        job->new.mapped_size = segment_mapped_size(create->size);
-        if (job->new.mapped_size == 0 ||
-            job->new.mapped_size > PROTOCOL_INTEGER_MAX)
+        r = check_pages(call);
+        if (r != 1)
+            return r;
+        job->new.mapped_size = round_up(create);
+        if (job->new.mapped_size == 0)
             return refuse_segment(call, SEGMENT_E_NO_MEMORY);
     }
     r = resolve(job, create, &share_ids_only);

@@ -158,6 +158,8 @@ int registry_add(struct registry *registry, const struct registry_new *new,
                         .of_file = new->of_file,
                         .freezable = new->freezable,
                         .is_unpublished = new->unpublished,
+                        .pages = new->pages,
+                        .numa = new->numa,
                         .owner = new->owner,
                         .segments_charge = new->segments_charge,
                         .bytes_charge = new->bytes_charge};

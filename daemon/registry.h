@@ -46,7 +46,9 @@ struct entry {
     bool persist;
     bool of_file; /* and then not charged for its bytes */
     bool freezable;
-    bool is_unpublished;         /* only who has a grant may open it */
+    bool is_unpublished; /* only who has a grant may open it */
+    enum protocol_pages pages;
+    unsigned numa;               /* its node's number and 1; 0: any */
     bool is_revoked;             /* nobody gets it any more */
     enum protocol_frozen frozen; /* see entry_frozen */
     bool is_kept;                /* the keeper knows of it */
@@ -137,6 +139,8 @@ struct registry_new {
     bool of_file;
     bool freezable;
     bool unpublished;
+    enum protocol_pages pages;
+    unsigned numa;
     struct caller *owner;
     struct quota_charge segments_charge;
     struct quota_charge bytes_charge;

@@ -312,7 +312,8 @@ int request_attach(struct call *call, uint64_t id, bool created,
                                     .size = entry->size,
                                     .mapped_size = entry->mapped_size,
                                     .access = grant->access,
-                                    .of_file = entry->of_file};
+                                    .of_file = entry->of_file,
+                                    .pages = entry->pages};
     r = attach_grant(call, grant, reply);
     if (r != 0)
         registry_release(registry, grant);
@@ -346,7 +347,7 @@ static int welcome(struct call *call)
 {
     const struct caller *caller = call->peer->caller;
     struct segment_promises promises = segment_promises();
-    const char *features[10];
+    const char *features[14];
     struct message_welcome reply = {.version = PROTOCOL_VERSION,
                                     .server = SERVER_NAME,
                                     .you = caller->label,
@@ -368,6 +369,12 @@ static int welcome(struct call *call)
     features[reply.feature_count++] = "publish";
     features[reply.feature_count++] = "wait";
     features[reply.feature_count++] = "watch";
+    if (promises.pages[PROTOCOL_PAGES_2M])
+        features[reply.feature_count++] = "huge-2M";
+    if (promises.pages[PROTOCOL_PAGES_1G])
+        features[reply.feature_count++] = "huge-1G";
+    if (promises.numa)
+        features[reply.feature_count++] = "numa";
     /* Who has the broker's rights opens the memory in its own way. */
     if (caller->identity.user != identity_self() && caller->identity.user != 0)
         features[reply.feature_count++] = "enforced-ro";

@@ -205,7 +205,8 @@ static int reclaim(struct call *call, struct entry *entry)
                                   .size = entry->size,
                                   .mapped_size = entry->mapped_size,
                                   .access = call->request->reclaim.access,
-                                  .of_file = entry->of_file};
+                                  .of_file = entry->of_file,
+                                  .pages = entry->pages};
     struct quota_refusal refusal;
     struct quota_charge charge;
     struct grant *grant;
@@ -303,7 +304,9 @@ static struct message_segment describe(const struct call *call,
         .tickets = tickets_count(&entry->tickets, ticket_clock()),
         .freezable = entry->freezable,
         .frozen = frozen,
-        .unpublished = entry->is_unpublished};
+        .unpublished = entry->is_unpublished,
+        .pages = entry->pages,
+        .numa = entry->numa};
 }
 
 int request_stat(struct call *call)

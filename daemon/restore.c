@@ -92,6 +92,8 @@ int restore_write(const struct entry *entry, struct restore_record *made)
     write_tickets(&entry->tickets, made);
     segment->of_file = entry->of_file;
     segment->freezable = entry->freezable;
+    segment->pages = entry->pages;
+    segment->numa = entry->numa;
     segment->frozen = entry->frozen;
     segment->revoked = entry->is_revoked;
     segment->unpublished = entry->is_unpublished;
@@ -151,7 +153,9 @@ static int adopt(const struct record_segment *segment, struct estate_item *item,
     unsigned bell = segment->doorbell < item->count ? segment->doorbell : 0;
     unsigned memory = item->count - bell;
     struct segment_plan plan = {.mapped_size = segment->mapped_size,
-                                .of_file = segment->of_file};
+                                .of_file = segment->of_file,
+                                .pages = segment->pages,
+                                .numa = segment->numa};
     int r = segment_adopt(item->handles, memory, &plan, &objects->memory);
 
     item->count = 0;
@@ -182,6 +186,8 @@ static int add(struct registry *registry, const struct record *record,
                                .of_file = segment->of_file,
                                .freezable = segment->freezable,
                                .unpublished = segment->unpublished,
+                               .pages = segment->pages,
+                               .numa = segment->numa,
                                .owner = owner};
     struct access_share share = {0};
     const char *culprit;

@@ -22,9 +22,10 @@ enum {
     SEGMENT_E_NO_MEMORY = -1,
     SEGMENT_E_DESCRIPTORS = -2, /* the broker or the host has none left */
     SEGMENT_E_SYSTEM = -3,
-    SEGMENT_E_BUSY = -4,   /* somebody has a view that can write */
-    SEGMENT_E_SEALED = -5, /* a holder has set seals of his own */
-    SEGMENT_E_ACCESS = -6  /* of a file that was not given for that access */
+    SEGMENT_E_BUSY = -4,    /* somebody has a view that can write */
+    SEGMENT_E_SEALED = -5,  /* a holder has set seals of his own */
+    SEGMENT_E_ACCESS = -6,  /* of a file that was not given for that access */
+    SEGMENT_E_NO_PAGES = -7 /* too few huge pages are free */
 };
 
 enum segment_use {
@@ -39,21 +40,30 @@ struct segment_promises {
     bool exact_lifetime;  /* segment_use knows of handles and views */
     bool handle_lifetime; /* it knows of handles alone */
     bool freezes;         /* nobody can write to one that is frozen */
+    bool pages[PROTOCOL_PAGES_KINDS]; /* it knows of such pages */
+    bool numa;                        /* memory comes from the node asked for */
 };
 
 /* Tries out what this system can do. Called once, before all others. */
 void segment_init(void);
 struct segment_promises segment_promises(void);
 
-/* `size` rounded up to whole pages, or 0 when that is too large a number. */
+/* What huge pages need, as the end of a sentence. */
+const char *segment_pages_need(enum protocol_pages pages);
+
+/* `size` rounded up to whole pages of the system's, or 0 when that is too large
+ * a number. */
 uint64_t segment_mapped_size(uint64_t size);
 
 /* How one shall be made. */
 struct segment_plan {
     uint64_t mapped_size;
-    bool commit;    /* all of it will be committed */
-    bool freezable; /* its seals are left open for segment_freeze */
-    bool of_file;   /* segment_adopt: it is of a file */
+    bool commit;               /* all of it will be committed */
+    bool freezable;            /* its seals are left open for segment_freeze */
+    bool of_file;              /* segment_adopt: it is of a file */
+    enum protocol_pages pages; /* mapped_size is a multiple of; if they are
+                                  huge, all will be committed */
+    unsigned numa;             /* its node's number and 1; 0: any */
 };
 
 /* A zeroed segment, of which nothing is allocated yet. */

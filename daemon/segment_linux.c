@@ -9,7 +9,10 @@
 #include "segment.h"
 
 #include "handle.h"
+#include "message.h"
+#include "numa.h"
 #include "segment_file.h"
+#include "segment_pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +29,8 @@
 
 struct segment {
     int own;               /* -1: it is of a file */
+    uint64_t page;         /* of huge ones, their bytes; else 0 */
+    unsigned numa;         /* as in the plan */
     struct lent *readable; /* NULL while not open */
     struct lent *writable; /* NULL while not open */
 };
@@ -36,7 +41,7 @@ static bool is_of_file(const struct segment *segment)
     return segment->own < 0;
 }
 
-static bool lease_works;
+static struct segment_promises promises;
 
 static int reopen(int fd, int flags)
 {
@@ -48,18 +53,20 @@ static int reopen(int fd, int flags)
 
 /* A memfd that only this user may reopen, fixed in size for ever. Who may write
  * can set the seals that are left open. */
-static int make_sealed(uint64_t size, bool freezable)
+static int make_sealed(const struct segment_plan *plan)
 {
-    int seals = F_SEAL_SHRINK | F_SEAL_GROW | (freezable ? 0 : F_SEAL_SEAL);
+    int seals =
+        F_SEAL_SHRINK | F_SEAL_GROW | (plan->freezable ? 0 : F_SEAL_SEAL);
+    unsigned flags =
+        MFD_CLOEXEC | MFD_ALLOW_SEALING | segment_pages_flags(plan->pages);
     /* Kernels before 6.3 refuse a flag that they do not know. */
-    int fd = memfd_create("segbroker",
-                          MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    int fd = memfd_create("segbroker", flags | MFD_NOEXEC_SEAL);
 
     if (fd < 0 && errno == EINVAL)
-        fd = memfd_create("segbroker", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        fd = memfd_create("segbroker", flags);
     if (fd < 0)
         return -1;
-    if (fchmod(fd, 0600) == 0 && ftruncate(fd, (off_t)size) == 0 &&
+    if (fchmod(fd, 0600) == 0 && ftruncate(fd, (off_t)plan->mapped_size) == 0 &&
         fcntl(fd, F_ADD_SEALS, seals) == 0)
         return fd;
     close(fd);
@@ -69,26 +76,31 @@ static int make_sealed(uint64_t size, bool freezable)
 int segment_new(const struct segment_plan *plan, struct segment **segment)
 {
     struct segment *s = malloc(sizeof(*s));
-    int fd, error;
+    int fd, r;
 
     if (!s)
         return SEGMENT_E_NO_MEMORY;
-    fd = make_sealed(plan->mapped_size, plan->freezable);
+    fd = make_sealed(plan);
     if (fd < 0) {
-        error = errno;
+        r = segment_outcome(errno);
         goto undo_memory;
     }
-    *s = (struct segment){.own = reopen(fd, O_RDWR)};
-    error = errno;
+    *s = (struct segment){.own = reopen(fd, O_RDWR),
+                          .page = message_pages_bytes(plan->pages),
+                          .numa = plan->numa};
+    r = s->own < 0 ? segment_outcome(errno) : 0;
     close(fd);
-    if (s->own < 0)
-        goto undo_memory;
-    *segment = s;
-    return 0;
+    if (r == 0 && s->page == 0)
+        r = segment_pages_place(s->own, plan->mapped_size, plan->numa);
+    if (r == 0) {
+        *segment = s;
+        return 0;
+    }
+    handle_close(s->own);
 
 undo_memory:
     free(s);
-    return segment_outcome(error);
+    return r;
 }
 
 int segment_of_file(frame_handle write, frame_handle read, uint64_t size,
@@ -98,7 +110,7 @@ int segment_of_file(frame_handle write, frame_handle read, uint64_t size,
 
     (void)size;
     if (s)
-        s->own = -1;
+        *s = (struct segment){.own = -1};
     if (s && segment_file_lend(write, read, &s->writable, &s->readable) == 0) {
         *segment = s;
         return 0;
@@ -152,6 +164,8 @@ int segment_freeze(struct segment *segment, enum protocol_frozen frozen)
 
 int segment_wipe(struct segment *segment, uint64_t mapped_size)
 {
+    if (segment->page)
+        return segment_pages_wipe(segment->own, mapped_size, segment->page);
     return fallocate(segment->own, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                      0, (off_t)mapped_size) == 0
                ? 0
@@ -195,7 +209,9 @@ int segment_adopt(const frame_handle *parts, unsigned count,
         segment_close_parts(parts, count);
         return SEGMENT_E_NO_MEMORY;
     }
-    *s = (struct segment){.own = (int)parts[0]};
+    *s = (struct segment){.own = (int)parts[0],
+                          .page = message_pages_bytes(plan->pages),
+                          .numa = plan->numa};
     /* Its last owner may have died while it asked who has it. */
     fcntl(s->own, F_SETLEASE, F_UNLCK);
     *segment = s;
@@ -215,6 +231,9 @@ int segment_commit(struct segment *segment, uint64_t offset, uint64_t length)
 {
     int r;
 
+    if (segment->page)
+        return segment_pages_commit(segment->own, offset, length,
+                                    segment->numa);
     do
         r = fallocate(segment->own, 0, (off_t)offset, (off_t)length);
     while (r < 0 && errno == EINTR);
@@ -271,8 +290,8 @@ enum segment_use segment_use(struct segment *segment, bool kept)
     /* The keeper has the same description. Only its owner may ask for a lease
      * on a file. */
     (void)kept;
-    return lease_works && !is_of_file(segment) ? ask_lease(segment)
-                                               : SEGMENT_UNKNOWN;
+    return promises.exact_lifetime && !is_of_file(segment) ? ask_lease(segment)
+                                                           : SEGMENT_UNKNOWN;
 }
 
 /* The answers of the last-holder test where they are known: nobody, a handle,
@@ -296,21 +315,58 @@ static bool try_lease(struct segment *segment)
     return good && ask_lease(segment) == SEGMENT_FREE;
 }
 
+static void try_pages(void)
+{
+    for (int i = 0; i < PROTOCOL_PAGES_KINDS; i++) {
+        unsigned flags = segment_pages_flags((enum protocol_pages)i);
+        int fd = memfd_create("segbroker", MFD_CLOEXEC | flags);
+
+        promises.pages[i] = fd >= 0;
+        handle_close(fd);
+    }
+}
+
+/* On the first node that there is: kernels without nodes, and sandboxes, refuse
+ * the call. */
+static bool try_node(void)
+{
+    struct segment_plan plan = {.mapped_size = segment_mapped_size(1)};
+    struct segment *trial = NULL;
+
+    while (plan.numa <= PROTOCOL_NODE_MAX && !numa_has(plan.numa))
+        plan.numa++;
+    plan.numa++;
+    if (plan.numa > PROTOCOL_NODE_MAX + 1 || segment_new(&plan, &trial) < 0)
+        return false;
+    segment_free(trial);
+    return true;
+}
+
 void segment_init(void)
 {
     struct segment_plan plan = {.mapped_size = segment_mapped_size(1),
                                 .commit = true};
     struct segment *trial = NULL;
 
-    lease_works = false;
+    promises = (struct segment_promises){.sealed_size = true, .freezes = true};
+    try_pages();
+    promises.numa = try_node();
     if (segment_new(&plan, &trial) < 0 || !trial)
         return;
-    lease_works = try_lease(trial);
+    promises.exact_lifetime = try_lease(trial);
     segment_free(trial);
 }
 
 struct segment_promises segment_promises(void)
 {
-    return (struct segment_promises){
-        .sealed_size = true, .exact_lifetime = lease_works, .freezes = true};
+    return promises;
+}
+
+const char *segment_pages_need(enum protocol_pages pages)
+{
+    return pages == PROTOCOL_PAGES_1G
+               ? "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages "
+                 "says how many there are"
+               : "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages says "
+                 "how many there are";
 }

@@ -189,6 +189,12 @@ void segment_init(void)
 
 struct segment_promises segment_promises(void)
 {
-    return (struct segment_promises){.sealed_size = false,
-                                     .exact_lifetime = false};
+    return (struct segment_promises){
+        .pages = {[PROTOCOL_PAGES_DEFAULT] = true}};
+}
+
+const char *segment_pages_need(enum protocol_pages pages)
+{
+    (void)pages;
+    return "they need a broker that makes segments by memfd_create";
 }

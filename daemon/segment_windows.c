@@ -9,6 +9,7 @@
 #include "segment.h"
 
 #include "handle.h"
+#include "message.h"
 #include "rights_windows.h"
 #include "section_windows.h"
 
@@ -60,14 +61,53 @@ static int outcome(DWORD error)
     }
 }
 
+static struct segment_promises promises;
+
+/* Whether this process may have large pages now. */
+static bool take_privilege(void)
+{
+    TOKEN_PRIVILEGES wanted = {
+        .PrivilegeCount = 1,
+        .Privileges = {{.Attributes = SE_PRIVILEGE_ENABLED}}};
+    bool taken = false;
+    HANDLE token;
+
+    if (!OpenProcessToken(GetCurrentProcess(), TOKEN_ADJUST_PRIVILEGES, &token))
+        return false;
+    /* It also succeeds where nothing was given. */
+    if (LookupPrivilegeValueW(NULL, L"SeLockMemoryPrivilege",
+                              &wanted.Privileges[0].Luid) &&
+        AdjustTokenPrivileges(token, FALSE, &wanted, 0, NULL, NULL))
+        taken = GetLastError() == ERROR_SUCCESS;
+    CloseHandle(token);
+    return taken;
+}
+
 void segment_init(void)
 {
+    bool may = take_privilege();
+
+    promises = (struct segment_promises){
+        .sealed_size = true,
+        .handle_lifetime = true,
+        .numa = true,
+        .pages = {[PROTOCOL_PAGES_DEFAULT] = true,
+                  [PROTOCOL_PAGES_2M] =
+                      may && GetLargePageMinimum() ==
+                                 message_pages_bytes(PROTOCOL_PAGES_2M)}};
 }
 
 struct segment_promises segment_promises(void)
 {
-    return (struct segment_promises){.sealed_size = true,
-                                     .handle_lifetime = true};
+    return promises;
+}
+
+const char *segment_pages_need(enum protocol_pages pages)
+{
+    if (pages == PROTOCOL_PAGES_1G)
+        return "Windows has large pages of 2M alone";
+    return "they need the privilege SeLockMemoryPrivilege for the broker's "
+           "account, and free memory in one piece";
 }
 
 uint64_t segment_mapped_size(uint64_t size)
@@ -80,15 +120,18 @@ uint64_t segment_mapped_size(uint64_t size)
     return rounded < size || rounded > INT64_MAX ? 0 : rounded;
 }
 
-static HANDLE make_section(HANDLE file, DWORD protection, uint64_t size)
+/* Of the memory of a node, as far as it goes; `numa` 0: of any. */
+static HANDLE make_section(HANDLE file, DWORD protection, uint64_t size,
+                           unsigned numa)
 {
     struct rights_nobody nobody;
     SECURITY_ATTRIBUTES *rights = rights_nobody(&nobody);
 
     if (!rights)
         return NULL;
-    return CreateFileMappingW(file, rights, protection, (DWORD)(size >> 32),
-                              (DWORD)size, NULL);
+    return CreateFileMappingNumaW(file, rights, protection, (DWORD)(size >> 32),
+                                  (DWORD)size, NULL,
+                                  numa ? numa - 1 : NUMA_NO_PREFERRED_NODE);
 }
 
 static int own(HANDLE section, struct segment **segment)
@@ -106,20 +149,27 @@ static int own(HANDLE section, struct segment **segment)
 
 int segment_new(const struct segment_plan *plan, struct segment **segment)
 {
+    bool huge = plan->pages != PROTOCOL_PAGES_DEFAULT;
+    DWORD how = plan->commit || huge ? SEC_COMMIT : SEC_RESERVE;
     HANDLE section =
         make_section(INVALID_HANDLE_VALUE,
-                     PAGE_READWRITE | (plan->commit ? SEC_COMMIT : SEC_RESERVE),
-                     plan->mapped_size);
+                     PAGE_READWRITE | how | (huge ? SEC_LARGE_PAGES : 0),
+                     plan->mapped_size, plan->numa);
+    DWORD error = GetLastError();
 
-    return section ? own(section, segment) : outcome(GetLastError());
+    if (section)
+        return own(section, segment);
+    /* Memory may be free, but in too small pieces. */
+    return huge && error == ERROR_NO_SYSTEM_RESOURCES ? SEGMENT_E_NO_PAGES
+                                                      : outcome(error);
 }
 
 int segment_of_file(frame_handle write, frame_handle read, uint64_t size,
                     struct segment **segment)
 {
     HANDLE section = write != HANDLE_NONE
-                         ? make_section((HANDLE)write, PAGE_READWRITE, size)
-                         : make_section((HANDLE)read, PAGE_READONLY, size);
+                         ? make_section((HANDLE)write, PAGE_READWRITE, size, 0)
+                         : make_section((HANDLE)read, PAGE_READONLY, size, 0);
 
     return section ? own(section, segment) : outcome(GetLastError());
 }

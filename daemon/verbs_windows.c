@@ -11,6 +11,7 @@
 #include <windows.h>
 
 #include <aclapi.h>
+#include <ntsecapi.h>
 #include <sddl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -31,6 +32,10 @@ const char verbs_reload_help[] =
     "segbrokerd reload and segbrokerd stop.\n";
 
 static const wchar_t ACCOUNT[] = L"NT SERVICE\\" SERVICE_NAME;
+/* The same, also where there is no such service any more: below 80 the SHA-1 of
+ * its name in capitals. */
+static const wchar_t ACCOUNT_SID[] =
+    L"S-1-5-80-2760021725-251339736-708072406-3283758847-3007635285";
 static const wchar_t EVENT_KEY[] = L"SYSTEM\\CurrentControlSet\\Services\\Event"
                                    L"Log\\Application\\" SERVICE_NAME;
 
@@ -130,12 +135,48 @@ static void describe(SC_HANDLE service)
         warn("the time to end");
 }
 
-/* Its own SID, and the privileges it needs: to learn who its clients are. */
+/* Gives the service's account the privilege to make large pages, or takes it
+ * away. 0 or an error of Windows'. */
+static DWORD allow_large_pages(bool allowed)
+{
+    LSA_OBJECT_ATTRIBUTES attributes = {.Length = sizeof(attributes)};
+    wchar_t name[] = L"SeLockMemoryPrivilege";
+    LSA_UNICODE_STRING right = {.Length = sizeof(name) - sizeof(name[0]),
+                                .MaximumLength = sizeof(name),
+                                .Buffer = name};
+    LSA_HANDLE policy;
+    NTSTATUS status;
+    PSID account;
+
+    if (!ConvertStringSidToSidW(ACCOUNT_SID, &account))
+        return GetLastError();
+    status =
+        LsaOpenPolicy(NULL, &attributes,
+                      POLICY_LOOKUP_NAMES | POLICY_CREATE_ACCOUNT, &policy);
+    if (status >= 0) {
+        status =
+            allowed ? LsaAddAccountRights(policy, account, &right, 1)
+                    : LsaRemoveAccountRights(policy, account, FALSE, &right, 1);
+        LsaClose(policy);
+    }
+    LocalFree(account);
+    return LsaNtStatusToWinError(status);
+}
+
+/* Its own SID, and the privileges it needs: to learn who its clients are, and
+ * for large pages. A service does not start without those it is said to need.
+ */
 static void restrict_rights(SC_HANDLE service)
 {
-    wchar_t names[] = L"SeChangeNotifyPrivilege\0SeImpersonatePrivilege\0";
-    SERVICE_REQUIRED_PRIVILEGES_INFOW privileges = {names};
+    wchar_t names[] = L"SeChangeNotifyPrivilege\0SeImpersonatePrivilege\0"
+                      L"SeLockMemoryPrivilege\0";
+    wchar_t fewer[] = L"SeChangeNotifyPrivilege\0SeImpersonatePrivilege\0";
+    DWORD error = allow_large_pages(true);
+    SERVICE_REQUIRED_PRIVILEGES_INFOW privileges = {error ? fewer : names};
     SERVICE_SID_INFO sid = {SERVICE_SID_TYPE_UNRESTRICTED};
+
+    if (error)
+        warn_of("the privilege for large pages", error);
 
     if (!ChangeServiceConfig2W(service, SERVICE_CONFIG_SERVICE_SID_INFO, &sid))
         warn("the service's SID");
@@ -422,6 +463,7 @@ static int uninstall(void)
         close_both(&opened);
     }
     RegDeleteKeyW(HKEY_LOCAL_MACHINE, EVENT_KEY);
+    allow_large_pages(false);
     remove_run_folder();
     if (r == 0)
         puts("the service segbroker is gone; its configuration stays");

@@ -147,3 +147,29 @@ int json_get_handle(const cJSON *object, const char *key,
     *handle = found;
     return 0;
 }
+
+int json_get_pages(const cJSON *object, enum protocol_pages *pages)
+{
+    const char *name;
+
+    *pages = PROTOCOL_PAGES_DEFAULT;
+    if (!json_member(object, "pages"))
+        return 0;
+    return json_get_string(object, "pages", &name) < 0
+               ? -1
+               : message_pages_parse(name, pages);
+}
+
+int json_get_node(const cJSON *object, unsigned *numa)
+{
+    const cJSON *item = json_member(object, "numa");
+    uint64_t node;
+
+    *numa = 0;
+    if (!item)
+        return 0;
+    if (json_integer_of(item, 0, PROTOCOL_NODE_MAX, &node) < 0)
+        return -1;
+    *numa = (unsigned)node + 1;
+    return 0;
+}

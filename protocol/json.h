@@ -32,4 +32,9 @@ int json_get_bool(const cJSON *object, const char *key, bool *value);
 int json_get_handle(const cJSON *object, const char *key,
                     struct message_handle *handle);
 
+/* Members that are there only where they say something, `pages` and `numa`: 0
+ * and what they, or their absence, say (message.h), or -1. */
+int json_get_pages(const cJSON *object, enum protocol_pages *pages);
+int json_get_node(const cJSON *object, unsigned *numa);
+
 #endif

@@ -38,6 +38,8 @@ enum field {
     FIELD_TICKET,
     FIELD_FREEZABLE,
     FIELD_DOORBELL,
+    FIELD_PAGES,
+    FIELD_NUMA,
     FIELD_MODE,
     FIELD_ITEMS,
     FIELD_ATOMIC,
@@ -72,6 +74,8 @@ static const char *const FIELD_NAMES[FIELDS] = {[FIELD_ID] = "id",
                                                 [FIELD_TICKET] = "ticket",
                                                 [FIELD_FREEZABLE] = "freezable",
                                                 [FIELD_DOORBELL] = "doorbell",
+                                                [FIELD_PAGES] = "pages",
+                                                [FIELD_NUMA] = "numa",
                                                 [FIELD_MODE] = "mode",
                                                 [FIELD_ITEMS] = "items",
                                                 [FIELD_ATOMIC] = "atomic",
@@ -175,6 +179,9 @@ static const struct bounds WAITS = {
     0, PROTOCOL_WAIT_MAX, "an integer of milliseconds from 0 to 86400000"};
 static const struct bounds EXPIRIES = {
     1, PROTOCOL_EXPIRES_MAX, "an integer of milliseconds from 1 to 86400000"};
+
+static const struct bounds NODES = {0, PROTOCOL_NODE_MAX,
+                                    "the number of a node, 0 to 1023"};
 
 static uint64_t read_integer(struct reader *r, enum field field,
                              const struct bounds *bounds)
@@ -393,6 +400,24 @@ static bool read_of_file(struct reader *r)
     return word && strcmp(word, "file") == 0;
 }
 
+static enum protocol_pages read_pages(struct reader *r)
+{
+    const char *word = read_string(r, FIELD_PAGES);
+    enum protocol_pages pages = PROTOCOL_PAGES_DEFAULT;
+
+    if (word && message_pages_parse(word, &pages) < 0)
+        refuse_value(r, FIELD_PAGES, "\"default\", \"2M\" or \"1G\"");
+    return pages;
+}
+
+/* 1 more than its number, or 0 where none is asked for. */
+static unsigned read_node(struct reader *r)
+{
+    if (!r->fields[FIELD_NUMA])
+        return 0;
+    return (unsigned)read_integer(r, FIELD_NUMA, &NODES) + 1;
+}
+
 static void read_handle(struct reader *r, const char *key,
                         struct message_handle *handle)
 {
@@ -419,6 +444,12 @@ static void read_file(struct reader *r, const struct message_create *create,
     if (create->freezable)
         refuse(r, PROTOCOL_INVALID_ARGUMENT,
                "freezable: a file cannot be frozen");
+    if (create->pages != PROTOCOL_PAGES_DEFAULT)
+        refuse(r, PROTOCOL_INVALID_ARGUMENT,
+               "pages: a file has the pages of its file system");
+    if (create->numa)
+        refuse(r, PROTOCOL_INVALID_ARGUMENT,
+               "numa: a file's memory is where who reads it has it");
 }
 
 static void read_create(struct reader *r, struct message_request *request)
@@ -437,6 +468,8 @@ static void read_create(struct reader *r, struct message_request *request)
     create->freezable = read_bool(r, FIELD_FREEZABLE, false);
     create->doorbell = read_bool(r, FIELD_DOORBELL, false);
     create->publish_later = read_publish_later(r);
+    create->pages = read_pages(r);
+    create->numa = read_node(r);
     read_share(r, &create->share);
     if (create->persist && !create->name)
         refuse(r, PROTOCOL_INVALID_ARGUMENT,

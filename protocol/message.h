@@ -69,6 +69,8 @@ struct message_create {
     bool freezable;
     bool doorbell;
     bool publish_later; /* until then nobody else can open it */
+    enum protocol_pages pages;
+    unsigned numa; /* its node's number and 1; 0: any */
     struct message_share share;
 };
 
@@ -203,6 +205,7 @@ struct message_grant {
     enum protocol_access access;
     bool created;
     bool of_file;
+    enum protocol_pages pages;
     struct message_handle memory; /* none in the answer to a reclaim */
     /* The doorbell's, the first ones; none where it has none. */
     struct message_handle bell[PROTOCOL_BELL_HANDLES];
@@ -234,6 +237,8 @@ struct message_segment {
     bool doorbell;
     bool freezable;
     bool unpublished;
+    enum protocol_pages pages;
+    unsigned numa; /* its node's number and 1; 0: any */
 };
 
 /* A connected client, as `clients` gives it. */
@@ -390,6 +395,7 @@ const char *message_state_name(enum protocol_state state);
 const char *message_frozen_name(enum protocol_frozen frozen);
 const char *message_event_name(enum protocol_event event);
 const char *message_level_name(enum protocol_log_level level);
+const char *message_pages_name(enum protocol_pages pages);
 /* Of a doorbell's handle, by its place in message_grant.bell. */
 const char *message_bell_name(unsigned place);
 
@@ -401,6 +407,10 @@ int message_state_parse(const char *name, enum protocol_state *state);
 int message_frozen_parse(const char *name, enum protocol_frozen *frozen);
 int message_event_parse(const char *name, enum protocol_event *event);
 int message_level_parse(const char *name, enum protocol_log_level *level);
+int message_pages_parse(const char *name, enum protocol_pages *pages);
+
+/* Bytes of a page; 0 for the system's own. */
+uint64_t message_pages_bytes(enum protocol_pages pages);
 
 /*
  * Checks a segment's name by DESIGN's rule: 1 to PROTOCOL_NAME_MAX bytes of

@@ -64,6 +64,11 @@ static const char *const EVENTS[PROTOCOL_EVENTS] = {
 static const char *const BELL_HANDLES[PROTOCOL_BELL_HANDLES] = {
     "doorbell", "doorbell_wake", "doorbell_watch"};
 
+static const char *const PAGES[PROTOCOL_PAGES_KINDS] = {
+    [PROTOCOL_PAGES_DEFAULT] = "default",
+    [PROTOCOL_PAGES_2M] = "2M",
+    [PROTOCOL_PAGES_1G] = "1G"};
+
 static const char *const LEVELS[PROTOCOL_LOG_LEVELS] = {
     [PROTOCOL_LOG_ERROR] = "error",
     [PROTOCOL_LOG_WARNING] = "warning",
@@ -103,6 +108,19 @@ const char *message_event_name(enum protocol_event event)
 const char *message_level_name(enum protocol_log_level level)
 {
     return LEVELS[level];
+}
+
+const char *message_pages_name(enum protocol_pages pages)
+{
+    return PAGES[pages];
+}
+
+uint64_t message_pages_bytes(enum protocol_pages pages)
+{
+    static const uint64_t bytes[PROTOCOL_PAGES_KINDS] = {
+        [PROTOCOL_PAGES_2M] = 2 << 20, [PROTOCOL_PAGES_1G] = 1 << 30};
+
+    return bytes[pages];
 }
 
 const char *message_bell_name(unsigned place)
@@ -186,6 +204,16 @@ int message_level_parse(const char *name, enum protocol_log_level *level)
     if (number < 0)
         return -1;
     *level = (enum protocol_log_level)number;
+    return 0;
+}
+
+int message_pages_parse(const char *name, enum protocol_pages *pages)
+{
+    int number = find(name, PAGES, PROTOCOL_PAGES_KINDS);
+
+    if (number < 0)
+        return -1;
+    *pages = (enum protocol_pages)number;
     return 0;
 }
 

@@ -139,7 +139,8 @@ int message_reply_grant(const struct message_reply *reply,
         json_get_integer(tree, "mapped_size", &grant->mapped_size) < 0 ||
         json_get_string(tree, "access", &access) < 0 ||
         (handles && json_get_handle(handles, "memory", &grant->memory) < 0) ||
-        read_bell(handles, grant) < 0)
+        read_bell(handles, grant) < 0 ||
+        json_get_pages(tree, &grant->pages) < 0)
         return MESSAGE_MALFORMED;
     return outcome(message_access_parse(access, &grant->access) < 0);
 }
@@ -228,8 +229,6 @@ static int read_segment(const cJSON *object, struct message_segment *segment)
         json_get_integer(object, "grants", &segment->grants) < 0 ||
         json_get_integer(object, "created_at", &segment->created_at) < 0)
         return MESSAGE_MALFORMED;
-    if (json_get_bool(object, "doorbell", &segment->doorbell) < 0)
-        segment->doorbell = false;
     segment->of_file = is_of_file(object);
     /* A broker that knows of no doorbells does not say it. */
     if (json_get_bool(object, "doorbell", &segment->doorbell) < 0)
@@ -238,6 +237,9 @@ static int read_segment(const cJSON *object, struct message_segment *segment)
         segment->tickets = 0;
     if (read_condition(object, &segment->unpublished, &segment->freezable,
                        &segment->frozen) < 0)
+        return MESSAGE_MALFORMED;
+    if (json_get_pages(object, &segment->pages) < 0 ||
+        json_get_node(object, &segment->numa) < 0)
         return MESSAGE_MALFORMED;
     return outcome(message_state_parse(state, &segment->state) < 0);
 }

@@ -89,6 +89,7 @@ static void write_create(struct writer *w,
         field_bool(w, "doorbell", true);
     if (create->publish_later)
         field_string(w, "publish", "later");
+    field_pages(w, create->pages, create->numa);
     write_share(w, &create->share);
 }
 
@@ -278,6 +279,7 @@ static void write_grant(struct writer *w, const struct message_grant *grant)
     field_string(w, "access", message_access_name(grant->access));
     if (grant->of_file)
         field_string(w, "source", "file");
+    field_pages(w, grant->pages, 0);
     write_granted(w, grant);
 }
 
@@ -339,6 +341,7 @@ static void write_segment(struct writer *w,
         field_string(w, "frozen", message_frozen_name(segment->frozen));
     if (segment->unpublished)
         field_bool(w, "published", false);
+    field_pages(w, segment->pages, segment->numa);
     close_brace(w, '}');
 }
 

@@ -31,6 +31,8 @@ enum {
     PROTOCOL_WAIT_MAX = 24 * 60 * 60 * 1000,
     /* Tickets that one segment may have. */
     PROTOCOL_TICKETS_MAX = 64,
+    /* The highest number that a NUMA node can have. */
+    PROTOCOL_NODE_MAX = 1023,
     /* Handles that a doorbell has, at most: PROTOCOL.md names them. */
     PROTOCOL_BELL_HANDLES = 3,
     /* Handles in one message: what SCM_RIGHTS carries on Linux. */
@@ -135,6 +137,14 @@ enum protocol_event {
     PROTOCOL_GONE,     /* its memory is free */
     PROTOCOL_OVERFLOW, /* of no segment: some events are lost */
     PROTOCOL_EVENTS
+};
+
+/* The size of the pages that a segment is made of. */
+enum protocol_pages {
+    PROTOCOL_PAGES_DEFAULT, /* the system's own */
+    PROTOCOL_PAGES_2M,
+    PROTOCOL_PAGES_1G,
+    PROTOCOL_PAGES_KINDS
 };
 
 enum protocol_log_level {

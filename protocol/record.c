@@ -42,6 +42,7 @@ static void write_segment(struct writer *w,
         field_bool(w, "unpublished", true);
     if (segment->doorbell > 0)
         field_integer(w, "doorbell", segment->doorbell);
+    field_pages(w, segment->pages, segment->numa);
 }
 
 int record_write(struct buffer *out, const struct record *record)
@@ -119,7 +120,9 @@ static int read_optional(const cJSON *tree, struct record_segment *segment)
         segment->unpublished = false;
     if (json_get_bool(tree, "of_file", &segment->of_file) < 0)
         segment->of_file = false;
-    if (read_doorbell(tree, &segment->doorbell) < 0)
+    if (read_doorbell(tree, &segment->doorbell) < 0 ||
+        json_get_pages(tree, &segment->pages) < 0 ||
+        json_get_node(tree, &segment->numa) < 0)
         return -1;
     if (!json_member(tree, "tickets"))
         return 0;

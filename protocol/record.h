@@ -59,6 +59,8 @@ struct record_segment {
     enum protocol_frozen frozen;
     bool revoked;
     bool unpublished;
+    enum protocol_pages pages;
+    unsigned numa;     /* as in message_segment */
     unsigned doorbell; /* how many of its handles, the last, are that's */
 };
 

@@ -215,4 +215,14 @@ static inline int end_line(struct writer *w)
     return finish(w);
 }
 
+/* What is asked of pages, where something is (message.h). */
+static inline void field_pages(struct writer *w, enum protocol_pages pages,
+                               unsigned numa)
+{
+    if (pages != PROTOCOL_PAGES_DEFAULT)
+        field_string(w, "pages", message_pages_name(pages));
+    if (numa)
+        field_integer(w, "numa", numa - 1);
+}
+
 #endif

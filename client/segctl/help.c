@@ -45,6 +45,8 @@ static const struct {
      "  --persist               keep the name without holders, until removed\n"
      "  --freezable             so that it can be frozen\n"
      "  --doorbell              so that it can be signalled and waited for\n"
+     "  --pages default|2M|1G   the size of its pages\n"
+     "  --numa N                memory of that node\n"
      "  --share-read WHO        who else may read: user:NAME, group:NAME or\n"
      "                          everyone; may be repeated\n"
      "  --share-write WHO       who else may read and write\n"},

@@ -35,11 +35,14 @@ enum {
     OPTION_DOORBELL,
     OPTION_TIMEOUT,
     OPTION_PUBLISH_LATER,
-    OPTION_WAIT
+    OPTION_WAIT,
+    OPTION_PAGES,
+    OPTION_NUMA
 };
 
 enum {
     FD_MAX = 255,
+    NODE_MAX = 1023,
     COUNT_MAX = 1000000,
     USES_MAX = 1000,
     EXPIRES_MAX = 24 * 60 * 60, /* seconds; of --timeout and --wait too */
@@ -64,6 +67,8 @@ static const struct {
     {{"doorbell", no_argument, NULL, OPTION_DOORBELL}, TAKES_MAKE},
     {{"publish-later", no_argument, NULL, OPTION_PUBLISH_LATER},
      TAKES_PUBLISH_LATER},
+    {{"pages", required_argument, NULL, OPTION_PAGES}, TAKES_MAKE},
+    {{"numa", required_argument, NULL, OPTION_NUMA}, TAKES_MAKE},
     {{"future", no_argument, NULL, OPTION_FUTURE}, TAKES_FUTURE},
     {{"share-read", required_argument, NULL, OPTION_SHARE_READ}, TAKES_MAKE},
     {{"share-write", required_argument, NULL, OPTION_SHARE_WRITE}, TAKES_MAKE},
@@ -174,6 +179,19 @@ static int access_parse(const char *string, int *access)
     return 0;
 }
 
+static int pages_parse(const char *string, int *pages)
+{
+    if (strcmp(string, "default") == 0)
+        *pages = 0;
+    else if (strcmp(string, "2M") == 0)
+        *pages = SEGB_PAGES_2M;
+    else if (strcmp(string, "1G") == 0)
+        *pages = SEGB_PAGES_1G;
+    else
+        return 1;
+    return 0;
+}
+
 static int if_exists_parse(const char *string, bool *fail)
 {
     *fail = strcmp(string, "fail") == 0;
@@ -193,6 +211,32 @@ static int take_time(const struct verb *verb, const char *option,
     return OPTIONS_READ;
 }
 
+/* Takes an option with a value that a segment is to have. */
+static int take_make_value(struct arguments *a, int option, const char *value)
+{
+    uint64_t node = 0;
+
+    switch (option) {
+    case OPTION_SIZE:
+        if (options_size_parse(value, &a->size))
+            return wrong(a->verb, "--size '%s' is no size like 4096 or 64KiB",
+                         value);
+        a->has_size = true;
+        return OPTIONS_READ;
+    case OPTION_PAGES:
+        if (pages_parse(value, &a->pages))
+            return wrong(a->verb, "--pages '%s' is not default, 2M or 1G",
+                         value);
+        return OPTIONS_READ;
+    default:
+        if (number_parse(value, NODE_MAX, &node))
+            return wrong(a->verb, "--numa '%s' is not between 0 and %d", value,
+                         NODE_MAX);
+        a->numa = SEGB_NODE((int)node);
+        return OPTIONS_READ;
+    }
+}
+
 /* Takes one option with a value. */
 static int take_value(struct arguments *a, int option, const char *value)
 {
@@ -210,11 +254,9 @@ static int take_value(struct arguments *a, int option, const char *value)
             return wrong(verb, "--access '%s' is not ro, rw or cow", value);
         return OPTIONS_READ;
     case OPTION_SIZE:
-        if (options_size_parse(value, &a->size))
-            return wrong(verb, "--size '%s' is no size like 4096 or 64KiB",
-                         value);
-        a->has_size = true;
-        return OPTIONS_READ;
+    case OPTION_PAGES:
+    case OPTION_NUMA:
+        return take_make_value(a, option, value);
     case OPTION_IF_EXISTS:
         if (if_exists_parse(value, &a->fail_if_exists))
             return wrong(verb, "--if-exists '%s' is not open or fail", value);

@@ -18,7 +18,7 @@ enum {
     TAKES_ID = 1 << 1,
     TAKES_ACCESS = 1 << 2,
     TAKES_MAKE = 1 << 3, /* --reserve --persist --share-read --share-write
-                            --freezable --doorbell */
+                            --freezable --doorbell --pages --numa */
     TAKES_IF_EXISTS = 1 << 4,
     TAKES_SIZE = 1 << 5,
     TAKES_ALL = 1 << 6,
@@ -88,6 +88,8 @@ struct arguments {
     const char *file; /* NULL: a segment of memory */
     bool doorbell;
     bool publish_later;
+    int pages; /* SEGB_PAGES_..., 0 for the default */
+    int numa;  /* SEGB_NODE, 0 for any */
     bool future;
     bool all;
     unsigned count;      /* 0 when not given */

@@ -31,6 +31,13 @@ static const char *frozen_name(const segb_info *info)
     return info->frozen == SEGB_FROZEN_YES ? "yes" : "no";
 }
 
+static const char *pages_name(const segb_info *info)
+{
+    if (info->pages == SEGB_PAGES_1G)
+        return "1G";
+    return info->pages == SEGB_PAGES_2M ? "2M" : "default";
+}
+
 static const char *may_name(const segb_info *info)
 {
     if (info->may_write)
@@ -58,6 +65,11 @@ static void add_record(struct json *json, const segb_info *info)
     json_string(json, "frozen", frozen_name(info));
     json_bool(json, "doorbell", info->doorbell != 0);
     json_bool(json, "published", info->published != 0);
+    json_string(json, "pages", pages_name(info));
+    if (info->numa)
+        json_number(json, "numa", (uint64_t)info->numa - SEGB_NODE(0));
+    else
+        json_null(json, "numa");
     json_object_end(json);
 }
 
@@ -175,6 +187,12 @@ static void print_record(const segb_info *info)
         add_pair(&table, "doorbell", "yes");
     if (!info->published)
         add_pair(&table, "published", "not yet");
+    if (info->pages)
+        add_pair(&table, "pages", pages_name(info));
+    if (info->numa) {
+        table_add_string(&table, "node");
+        table_add_number(&table, (uint64_t)info->numa - SEGB_NODE(0));
+    }
     add_time_pair(&table, "created", info->created_at);
     write_pairs(&table);
 }

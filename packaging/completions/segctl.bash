@@ -58,6 +58,7 @@ _segctl() {
         ;;
     --access) words='ro rw cow' ;;
     --if-exists) words='open fail' ;;
+    --pages) words='default 2M 1G' ;;
     --share-read | --share-write)
         mapfile -t COMPREPLY < <(_segctl_who "$current")
         if declare -F __ltrim_colon_completions >/dev/null; then
@@ -67,7 +68,7 @@ _segctl() {
         return
         ;;
     --size | --count | -c | --id | --fd | --uses | --expires | --timeout | \
-        --wait)
+        --wait | --numa)
         return
         ;;
     *)

@@ -31,11 +31,12 @@ Check "it is started again when it fails" {
 Check "its SID is unrestricted" {
     (sc.exe qsidtype segbroker) -match "UNRESTRICTED"
 }
-Check "it has two privileges and no more" {
+Check "it has three privileges and no more" {
     $said = (sc.exe qprivs segbroker) -join " "
     ($said -match "SeImpersonatePrivilege") -and
         ($said -match "SeChangeNotifyPrivilege") -and
-        ([regex]::Matches($said, "Se\w+Privilege").Count -eq 2)
+        ($said -match "SeLockMemoryPrivilege") -and
+        ([regex]::Matches($said, "Se\w+Privilege").Count -eq 3)
 }
 Check "the pipe says who may do what" {
     $client = New-Object IO.Pipes.NamedPipeClientStream(".", $pipe,
@@ -65,6 +66,19 @@ Check "a segment is made and read" {
     $read = & $segctl cat verify
     & $segctl remove verify | Out-Null
     $read -match "verified"
+}
+Check "large pages are made, or no such piece of memory is free" {
+    $features = (& $segctl info --json | ConvertFrom-Json).features
+    $said = & $segctl create verify-pages 2M --pages 2M --persist 2>&1 |
+        Out-String
+    & $segctl remove verify-pages 2>&1 | Out-Null
+    ($features -contains "huge-2M") -and ($said -match "ready|no-memory")
+}
+Check "memory is placed on a node" {
+    $said = & $segctl create verify-node 1M --numa 0 --persist 2>&1 |
+        Out-String
+    & $segctl remove verify-node 2>&1 | Out-Null
+    $said -match "ready"
 }
 Check "more memory than there is, is refused" {
     $dropin = Join-Path $env:ProgramData "segbroker\conf.d\verify.conf"

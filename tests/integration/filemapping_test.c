@@ -186,6 +186,42 @@ START_TEST(attributes_that_make_no_sense_are_refused)
 }
 END_TEST
 
+/* The host may have none that are free. */
+START_TEST(large_pages_are_whole_and_of_memory)
+{
+    DWORD protect = PAGE_READWRITE | SEC_COMMIT | SEC_LARGE_PAGES;
+    DWORD large = (DWORD)SegGetLargePageMinimum();
+    HANDLE made;
+
+    REFUSES(ERROR_INVALID_PARAMETER,
+            mapping_try_create(protect, MAPPING_PAGE, "x"));
+    REFUSES(ERROR_INVALID_PARAMETER,
+            mapping_try_create(protect, large + MAPPING_PAGE, "x"));
+    mapping_expect_none("x");
+    SegSetLastError(1);
+    made = mapping_try_create(protect, large, "x");
+    if (made) {
+        void *view = SegMapViewOfFile(
+            made, FILE_MAP_WRITE | FILE_MAP_LARGE_PAGES, 0, 0, large);
+        REQUIRE(view != NULL);
+        memset(view, 1, large);
+        REFUSES(ERROR_INVALID_PARAMETER,
+                SegMapViewOfFile(made, FILE_MAP_READ | FILE_MAP_LARGE_PAGES, 0,
+                                 0, MAPPING_PAGE));
+        REQUIRE(SegUnmapViewOfFile(view));
+        mapping_close(made);
+    } else {
+        REQUIRE(SegGetLastError() == ERROR_NO_SYSTEM_RESOURCES ||
+                SegGetLastError() == ERROR_NOT_SUPPORTED);
+    }
+    made = mapping_create(PAGE_READWRITE, large, "x");
+    REFUSES(ERROR_INVALID_PARAMETER,
+            SegMapViewOfFile(made, FILE_MAP_READ | FILE_MAP_LARGE_PAGES, 0, 0,
+                             large));
+    mapping_close(made);
+}
+END_TEST
+
 START_TEST(attributes_that_cannot_be_honoured_are_refused)
 {
     static const DWORD refused[] = {
@@ -195,7 +231,6 @@ START_TEST(attributes_that_cannot_be_honoured_are_refused)
         SEC_NOCACHE | SEC_RESERVE,
         SEC_WRITECOMBINE | SEC_COMMIT,
         SEC_WRITECOMBINE | SEC_RESERVE,
-        SEC_LARGE_PAGES | SEC_COMMIT,
     };
 
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
@@ -413,6 +448,7 @@ int main(void)
     tcase_add_test(tests, protection_is_exactly_one_of_the_six);
     tcase_add_test(tests, each_protection_gives_its_views);
     tcase_add_test(tests, attributes_that_make_no_sense_are_refused);
+    tcase_add_test(tests, large_pages_are_whole_and_of_memory);
     tcase_add_test(tests, attributes_that_cannot_be_honoured_are_refused);
     tcase_add_test(tests, memory_is_committed_or_reserved);
     tcase_add_test(tests, security_attributes_are_honoured_or_refused);

@@ -34,6 +34,8 @@ static struct test_broker broker;
 static bool is_exact;
 /* The kernel takes writing from who has a handle. */
 static bool freezes;
+/* Memory can be of a node. */
+static bool places;
 
 /* ---- a client that remembers what it was told ---- */
 
@@ -269,6 +271,7 @@ static int create(struct worker *worker)
     struct held made = {.fd = -1, .size = SMALL};
     char name[80] = "";
     bool doorbell = draw(worker, 2) == 0;
+    const char *node = places && draw(worker, 2) ? ",\"numa\":0" : "";
     struct message_grant grant;
     if (worker->count == HELD_MAX)
         return ANSWERED;
@@ -287,11 +290,11 @@ static int create(struct worker *worker)
     if (asker_ask(&worker->asker, &made.fd, -1,
                   "\"op\":\"create\",\"size\":%zu,\"if_exists\":\"fail\","
                   "\"persist\":%s,\"freezable\":%s,\"doorbell\":%s,"
-                  "\"publish\":\"%s\"%s",
+                  "\"publish\":\"%s\"%s%s",
                   made.size, made.persist ? "true" : "false",
                   made.freezable ? "true" : "false",
                   doorbell ? "true" : "false",
-                  made.unpublished ? "later" : "now", name) != ANSWERED)
+                  made.unpublished ? "later" : "now", name, node) != ANSWERED)
         return LOST;
     if (!worker->asker.reply.ok)
         FAIL("client %u: %s", worker->number, worker->asker.line);
@@ -660,6 +663,7 @@ static void setup(void)
     test_broker_start(&broker, &options);
     is_exact = raw_has_feature(broker.socket, "exact-lifetime");
     freezes = raw_has_feature(broker.socket, "freeze");
+    places = raw_has_feature(broker.socket, "numa");
 }
 
 START_TEST(broker_dies_at_every_step)

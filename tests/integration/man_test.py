@@ -310,7 +310,8 @@ def declarations(text):
 
 
 def defines(text):
-    found = re.findall(r"^#define (SEGB_\w+) +(\S.*?) *$", text, flags=re.M)
+    found = re.findall(r"^#define (SEGB_\w+)(?:\(\w+\))? +(\S.*?) *$", text,
+                       flags=re.M)
     return {name: value.strip("()") if value.startswith("(-") else value
             for name, value in found}
 

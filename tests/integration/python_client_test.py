@@ -324,6 +324,34 @@ def test_many_at_once_are_the_right_ones(broker):
             segment.close()
 
 
+def test_huge_pages_are_whole_or_refused(broker):
+    with Client(broker.socket) as client:
+        known = "huge-2M" in client.welcome["features"]
+        try:
+            segment = client.create(1, pages="2M")
+        except Refused as refused:
+            assert refused.error == ("no-memory" if known else "not-supported")
+            assert "pages" in refused.message
+            assert client.used("bytes") == 0
+            return
+        assert segment.mapped_size == 2 << 20
+        assert client.stat(segment=segment.id)["pages"] == "2M"
+        with segment.map() as view:
+            view[-1] = 1
+        segment.close()
+
+
+def test_memory_is_of_the_node_that_was_asked_for(broker):
+    with Client(broker.socket) as client:
+        if "numa" not in client.welcome["features"]:
+            print("skipped: the broker does not list numa")
+            return
+        segment = client.create(4096, numa=0)
+        record = client.stat(segment=segment.id)
+        assert record["numa"] == 0 and "pages" not in record
+        segment.close()
+
+
 def test_errors_between_pipelined_requests_take_no_handles(broker):
     with Client(broker.socket) as client:
         made = client.create(4096, name="a")

@@ -958,6 +958,32 @@ rings_and_waits() {
     try 0 remove plain
 }
 
+# ---- pages ----
+
+places_memory() {
+    # Larger than every pool, and than the quota: whichever is asked first.
+    try 3 create huge 1T --pages 2M
+    try 3 create huge 1T --pages 1G
+    try 2 create huge 4096 --pages 4K
+    has "$err" "--pages '4K'"
+    try 2 create far 4096 --numa 1024
+    try 2 create far 4096 --numa -1
+    try 0 create plain 4096 --persist --pages default
+    try 0 info plain --json
+    json "$folder/out" 'it["pages"] == "default" and it["numa"] is None'
+    try 0 remove plain
+    try 0 info --json
+    grep -q '"numa"' "$folder/out" || return 0
+    try 2 create far 4096 --numa 1023
+    has "$err" 'segctl: create far: invalid-argument: numa: '
+    try 0 create near 4096 --persist --numa 0
+    try 0 info near --json
+    json "$folder/out" 'it["numa"] == 0'
+    try 0 info near
+    has "$out" node 0
+    try 0 remove near
+}
+
 # ---- the end ----
 
 holders_see_the_broker_end() {
@@ -1002,7 +1028,7 @@ for test in helps tells_its_version refuses_wrong_usage \
     shows_progress_on_a_terminal share_ends_when_redeemed \
     share_ends_with_its_ticket freezes_what_is_freezable revokes publishes \
     put_is_opened_when_all_is_there waits_for_names watches_segments \
-    rings_and_waits \
+    rings_and_waits places_memory \
     holders_see_the_broker_end nothing_is_left; do
     check "$test"
 done

@@ -54,6 +54,44 @@ static unsigned char *map(size_t offset, size_t length, int access)
     return memory;
 }
 
+/* Of plain memory, which takes no harm: the broker says that its pages are
+ * huge. */
+START_TEST(huge_pages_are_mapped_whole)
+{
+    static const struct fake_step script[] = {
+        FAKE_HELLO,
+        {FAKE_EXPECT, "'op':'open'", 0},
+        {FAKE_GIVE,
+         "{'id':2,'ok':true,'grant':7,'segment':17,'created':false,"
+         "'size':4194304,'mapped_size':4194304,'access':'rw','pages':'2M',"
+         "'handles':{'memory':0}}",
+         4194304},
+        {.act = FAKE_HANG_UP},
+        {0}};
+    segb_open_options options = {.struct_size = sizeof(options),
+                                 .access = SEGB_RW};
+    size_t huge = 2 << 20;
+    unsigned char *all, *part;
+
+    fake_start(script);
+    REQUIRE_INT(fake_connect(10000, &client), 0);
+    REQUIRE_INT(segb_open(client, "x", &options, &segment), 0);
+    all = map(0, 0, SEGB_RW);
+    part = map(huge + 123457, 10, SEGB_RW);
+    part[0] = 1;
+    REQUIRE_INT(all[huge + 123457], 1);
+    /* From the page's beginning to its end. */
+    all[huge] = 2;
+    all[2 * huge - 1] = 3;
+    REQUIRE_INT(part[-123457], 2);
+    REQUIRE_INT(part[huge - 123457 - 1], 3);
+    REQUIRE_INT(segb_unmap(part - 123457), 0);
+    REQUIRE_INT(segb_unmap(part), SEGB_E_INVALID_ARGUMENT);
+    REQUIRE_INT(segb_unmap(all), 0);
+    close_segment();
+}
+END_TEST
+
 START_TEST(maps_any_offset)
 {
     unsigned char *all, *part;
@@ -236,6 +274,7 @@ int main(void)
     TCase *tests = suite_case(suite, "views", 60);
 
     tcase_add_test(tests, maps_any_offset);
+    tcase_add_test(tests, huge_pages_are_mapped_whole);
     tcase_add_test(tests, refuses_what_reaches_over_the_end);
     tcase_add_test(tests, unmaps_by_any_address_inside);
     tcase_add_test(tests, finds_each_of_many_views);

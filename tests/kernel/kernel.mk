@@ -6,7 +6,7 @@ kernel_tests := $(BUILD)/tests/unit/segment_test_posix \
 	$(addprefix $(BUILD)/tests/integration/,segment_test access_test \
 		pages_test_posix lifetime_test lifetime_test_posix \
 		readonly_test_posix sharing_test_posix recovery_test \
-		recovery_test_posix reconnect_test)
+		recovery_test_posix reconnect_test huge_test huge_test_linux)
 kernel_parts := build/kernel/vmlinuz build/kernel/busybox
 
 .PHONY: check-kernel deps-kernel

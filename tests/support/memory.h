@@ -48,6 +48,10 @@ bool test_memory_same(int one, int other);
 /* Whether it is for reading and writing, not for reading alone. */
 bool test_is_writable(int handle);
 
+/* Huge pages of 2 MiB that are free here; 0 where nobody can tell, since there
+ * may be more when they are asked for. */
+unsigned test_huge_pages(void);
+
 /* Opens a file that is there, for reading only or for both. */
 int test_file_open(const char *path, enum test_access access);
 uint64_t test_file_size(const char *path);

@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -91,6 +93,27 @@ bool test_memory_same(int one, int other)
 bool test_is_writable(int handle)
 {
     return (fcntl(handle, F_GETFL) & O_ACCMODE) == O_RDWR;
+}
+
+/* A number that the kernel tells of its huge pages; 0 where it does not. */
+static unsigned huge_pages(const char *what)
+{
+    char path[128], text[32] = "";
+    snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-2048kB/%s",
+             what);
+    FILE *file = fopen(path, "re");
+    if (file && !fgets(text, sizeof(text), file))
+        text[0] = '\0';
+    if (file)
+        fclose(file);
+    return (unsigned)strtoul(text, NULL, 10);
+}
+
+unsigned test_huge_pages(void)
+{
+    return huge_pages("nr_overcommit_hugepages") > 0
+               ? 0
+               : huge_pages("free_hugepages");
 }
 
 bool test_await_readable(int fd, int ms)

@@ -122,6 +122,11 @@ bool test_is_writable(int handle)
     return (found.granted & SECTION_MAP_WRITE) != 0;
 }
 
+unsigned test_huge_pages(void)
+{
+    return 0;
+}
+
 bool test_await_readable(int fd, int ms)
 {
     return WaitForSingleObject(handle_of(fd), (DWORD)ms) == WAIT_OBJECT_0;

@@ -185,6 +185,22 @@ START_TEST(doorbell_comes_back_with_its_grant)
 }
 END_TEST
 
+START_TEST(pages_come_back_with_their_grant)
+{
+    struct message_grant g = {.pages = PROTOCOL_PAGES_1G};
+    struct message_grant read;
+
+    ck_assert_int_eq(message_grant_write(&out, 2, &g), 0);
+    read_back("{'id':2,'ok':true,'grant':0,'segment':0,'created':false,"
+              "'size':0,'mapped_size':0,'access':'ro','pages':'1G'}");
+    ck_assert_int_eq(message_reply_grant(&reply, &read), 0);
+    ck_assert_int_eq(read.pages, PROTOCOL_PAGES_1G);
+    decode_reply("{'id':2,'ok':true,'grant':5,'segment':0,'created':false,"
+                 "'size':0,'mapped_size':0,'access':'ro','pages':'4K'}");
+    ck_assert_int_eq(message_reply_grant(&reply, &read), MESSAGE_MALFORMED);
+}
+END_TEST
+
 static const struct message_segment segments[] = {
     {.segment = 1,
      .name = "global/\"a\"",
@@ -206,6 +222,11 @@ static const struct message_segment segments[] = {
     {.segment = 3, .name = "x", .owner = "", .state = PROTOCOL_REMOVED},
     {.segment = 4, .name = "x", .owner = "", .state = PROTOCOL_HELD},
     {.segment = 5, .name = "x", .owner = "", .unpublished = true},
+    {.segment = 5,
+     .owner = "",
+     .state = PROTOCOL_UNNAMED,
+     .pages = PROTOCOL_PAGES_2M,
+     .numa = 1},
 };
 
 #define RECORD_0                                                               \
@@ -232,6 +253,8 @@ static void expect_same(const struct message_segment *a,
     ck_assert_int_eq(a->persist, b->persist);
     ck_assert_int_eq(a->doorbell, b->doorbell);
     ck_assert_int_eq(a->unpublished, b->unpublished);
+    ck_assert_int_eq(a->pages, b->pages);
+    ck_assert_uint_eq(a->numa, b->numa);
     ck_assert_uint_eq(a->grants, b->grants);
     ck_assert_uint_eq(a->created_at, b->created_at);
 }
@@ -746,6 +769,7 @@ static void add_reply_tests(Suite *suite)
     tcase_add_test(tests, welcome_without_features_comes_back);
     tcase_add_test(tests, grant_comes_back);
     tcase_add_test(tests, doorbell_comes_back_with_its_grant);
+    tcase_add_test(tests, pages_come_back_with_their_grant);
     tcase_add_loop_test(tests, stat_comes_back, 0, COUNT(segments));
     tcase_add_loop_test(tests, event_comes_back, 0, 3);
     tcase_add_test(tests, event_that_is_not_known_or_makes_no_sense);

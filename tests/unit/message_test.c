@@ -82,6 +82,15 @@ static const struct {
      "'commit':true,'persist':false}"},
     {"{'id':6,'op':'publish','name':'a'}",
      "{'id':6,'op':'publish','name':'a'}"},
+    {"{'id':2,'op':'create','size':1,'pages':'2M','numa':1023}",
+     "{'id':2,'op':'create','size':1,'access':'rw','if_exists':'open',"
+     "'commit':true,'persist':false,'pages':'2M','numa':1023}"},
+    {"{'id':2,'op':'create','size':1,'pages':'1G','numa':null}",
+     "{'id':2,'op':'create','size':1,'access':'rw','if_exists':'open',"
+     "'commit':true,'persist':false,'pages':'1G'}"},
+    {"{'id':2,'op':'create','size':1,'pages':'default','numa':0}",
+     "{'id':2,'op':'create','size':1,'access':'rw','if_exists':'open',"
+     "'commit':true,'persist':false,'numa':0}"},
     {"{'id':6,'op':'revoke','name':'a'}", "{'id':6,'op':'revoke','name':'a'}"},
     {"{'id':10,'op':'ping'}", "{'id':10,'op':'ping'}"},
     {"{'id':11,'op':'stats'}", "{'id':11,'op':'stats'}"},

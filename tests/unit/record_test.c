@@ -59,6 +59,8 @@ static struct record full_record(void)
     record.segment.revoked = true;
     record.segment.doorbell = 1;
     record.segment.unpublished = true;
+    record.segment.pages = PROTOCOL_PAGES_1G;
+    record.segment.numa = PROTOCOL_NODE_MAX + 1;
     return record;
 }
 
@@ -84,6 +86,8 @@ START_TEST(segment_comes_through_whole)
     ck_assert_str_eq(s->tickets[1], "1 2 rw 33");
     ck_assert(s->freezable && s->revoked && s->unpublished);
     ck_assert_uint_eq(s->doorbell, 1);
+    ck_assert_int_eq(s->pages, PROTOCOL_PAGES_1G);
+    ck_assert_uint_eq(s->numa, PROTOCOL_NODE_MAX + 1);
     ck_assert_int_eq(s->frozen, PROTOCOL_FROZEN_FUTURE);
     record_deinit(&again);
 }
@@ -168,12 +172,15 @@ START_TEST(largest_record_is_one_line)
 }
 END_TEST
 
-/* More handles of it than there are kinds. */
-static const char bad_doorbell[] =
-    "{\"record\":\"keep\",\"handles\":2,\"segment\":1,\"found\":false,"
-    "\"owner\":\"1\",\"size\":1,\"mapped_size\":4096,\"created_at\":1,"
+#define KEEP                                                                   \
+    "{\"record\":\"keep\",\"handles\":2,\"segment\":1,\"found\":false,"        \
+    "\"owner\":\"1\",\"size\":1,\"mapped_size\":4096,\"created_at\":1,"        \
     "\"commit\":true,\"persist\":false,\"read\":[],\"write\":[],"
-    "\"doorbell\":4}";
+
+/* More handles of it than there are kinds. */
+static const char bad_doorbell[] = KEEP "\"doorbell\":4}";
+static const char bad_pages[] = KEEP "\"pages\":\"4K\"}";
+static const char bad_node[] = KEEP "\"numa\":1024}";
 
 START_TEST(what_is_no_record_is_refused)
 {
@@ -191,6 +198,8 @@ START_TEST(what_is_no_record_is_refused)
         "{\"record\":\"ready\",\"handles\":0,\"next\":1}",
         "{\"record\":\"keep\",\"handles\":1,\"segment\":1}",
         bad_doorbell,
+        bad_pages,
+        bad_node,
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -203,9 +212,9 @@ END_TEST
 /* Whether the colon stands behind a key that may be missing. */
 static bool is_optional(const char *text, const char *colon)
 {
-    static const char *const keys[] = {"\"name\"",     "\"tickets\"",
-                                       "\"frozen\"",   "\"revoked\"",
-                                       "\"doorbell\"", "\"unpublished\""};
+    static const char *const keys[] = {
+        "\"name\"",     "\"tickets\"", "\"frozen\"", "\"revoked\"",
+        "\"doorbell\"", "\"pages\"",   "\"numa\"",   "\"unpublished\""};
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         size_t size = strlen(keys[i]);

@@ -140,6 +140,14 @@ try 'waits no longer than it may' 1 timeout wait queue --timeout 1
 try 'has none to ring' 3 not-supported signal data
 try 'removes the doorbell' 0 removed remove queue
 
+try 'says what large pages need' 3 'SeLockMemoryPrivilege' \
+    create large 2M --pages 2M --persist
+try 'has none of 1 GiB' 3 'not-supported' create large 1G --pages 1G
+try 'places memory on a node' 0 'kept until' create near 4096 --persist --numa 0
+try 'tells of it' 0 '"numa":0' info near --json
+try 'refuses a node that is not there' 2 'numa: ' create far 4096 --numa 1023
+try 'removes what is there' 0 removed remove near
+
 printf '[default]\nbytes = 1MiB\n' >"$folder/segbroker.conf"
 try 'reloads' 0 reloaded reload
 try 'has the new quota' 0 '1 MiB' usage
