@@ -517,18 +517,20 @@ static int start_serving(struct broker *broker, struct peer *peer)
 int peer_accept(struct broker *broker, struct connection *connection)
 {
     struct peer *peer = connection ? calloc(1, sizeof(*peer)) : NULL;
+    uint64_t process;
 
     if (!peer)
         goto undo_connection;
     peer->broker = broker;
     peer->connection = connection;
-    if (identify(broker, connection, &peer->caller, &peer->process) < 0)
+    if (identify(broker, connection, &peer->caller, &process) < 0)
         goto undo_peer;
+    peer->process = (uint32_t)process;
     if (charge_connection(broker, connection, peer->caller,
                           &peer->connection_charge) < 0)
         goto undo_caller;
     peer->id = ++broker->peers.last_id;
-    peer->connected_at = (uint64_t)time(NULL);
+    peer->connected_at = (uint32_t)time(NULL);
     if (start_serving(broker, peer) == 0)
         return 0;
     quota_undo(&peer->connection_charge);

@@ -58,13 +58,13 @@ struct peer {
     char *name; /* as said in hello */
     struct peer *next, *prev;
     uint64_t id;
-    uint64_t process;
     uint64_t requests;
     uint64_t moved_at;     /* loop time when output last moved, ms */
-    uint64_t connected_at; /* seconds since 1970 UTC */
+    uint32_t connected_at; /* seconds since 1970 UTC */
+    uint32_t process;
     uint16_t pending_principals;
-    uint16_t pending_count;
-    uint16_t waits_count;
+    uint8_t pending_count;
+    uint8_t waits_count;
     uint8_t state; /* enum peer_state */
     bool held_back;
     bool has_more; /* lines that wait for the next turn */

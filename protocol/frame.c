@@ -111,7 +111,7 @@ int frame_reader_claim(struct frame_reader *r, uint64_t index,
 void frame_reader_feed(struct frame_reader *r, const char *bytes, size_t size)
 {
     r->lent = bytes;
-    r->lent_size = size;
+    r->lent_size = (uint32_t)size;
 }
 
 /*
@@ -138,12 +138,12 @@ static int next_kept(struct frame_reader *r, const char **line, size_t *size)
                            r->kept_seen - r->kept_taken, &length);
 
     if (answer == FRAME_AGAIN)
-        r->kept_seen = r->kept.size;
+        r->kept_seen = (uint32_t)r->kept.size;
     if (answer != FRAME_LINE)
         return answer;
     *line = from;
     *size = length;
-    r->kept_taken += length + 1;
+    r->kept_taken += (uint32_t)length + 1;
     r->kept_seen = r->kept_taken;
     return FRAME_LINE;
 }
@@ -158,7 +158,7 @@ static int next_lent(struct frame_reader *r, const char **line, size_t *size)
     *line = r->lent;
     *size = length;
     r->lent += length + 1;
-    r->lent_size -= length + 1;
+    r->lent_size -= (uint32_t)length + 1;
     return FRAME_LINE;
 }
 
@@ -185,7 +185,7 @@ static int complete_kept(struct frame_reader *r)
     if (buffer_add(&r->kept, r->lent, moved) < 0)
         return FRAME_E_NOMEM;
     r->lent += moved;
-    r->lent_size -= moved;
+    r->lent_size -= (uint32_t)moved;
     return 0;
 }
 

@@ -37,14 +37,15 @@ enum { FRAME_BATCHES_MAX = 16 };
 struct frame_batch;
 
 struct frame_reader {
-    struct buffer kept; /* bytes that outlive the lender's buffer */
-    size_t kept_taken;  /* of them, given out as lines */
-    size_t kept_seen;   /* of them, known to hold no newline not taken */
-    const char *lent;   /* bytes of the current feed, not yet given out */
-    size_t lent_size;
+    /* Small: there is one a connection. */
+    struct buffer kept;  /* bytes that outlive the lender's buffer */
+    uint32_t kept_taken; /* of them, given out as lines */
+    uint32_t kept_seen;  /* of them, known to hold no newline not taken */
+    const char *lent;    /* bytes of the current feed, not yet given out */
+    uint32_t lent_size;
+    unsigned waiting_count;
     struct frame_batch *current; /* opened by the last index 0 */
     struct frame_batch *waiting; /* first of the unopened ones */
-    unsigned waiting_count;
     void (*dispose)(frame_handle handle);
 };
 
