@@ -694,68 +694,6 @@ START_TEST(page_that_cannot_end_leaves_the_buffer_as_it_was)
 }
 END_TEST
 
-/* ---- words ---- */
-
-START_TEST(every_word_stands_for_one_thing)
-{
-    enum protocol_op op;
-    enum protocol_error error;
-    enum protocol_access access;
-    enum protocol_state state;
-    enum protocol_log_level level;
-
-    for (int i = 0; i < PROTOCOL_OPS; i++) {
-        ck_assert_int_eq(
-            message_op_parse(message_op_name((enum protocol_op)i), &op), 0);
-        ck_assert_int_eq(op, i);
-    }
-    for (int i = PROTOCOL_BAD_REQUEST; i < PROTOCOL_ERRORS; i++) {
-        ck_assert_int_eq(
-            message_error_parse(message_error_name((enum protocol_error)i),
-                                &error),
-            0);
-        ck_assert_int_eq(error, i);
-    }
-    for (int i = 0; i < PROTOCOL_ACCESSES; i++) {
-        ck_assert_int_eq(
-            message_access_parse(message_access_name((enum protocol_access)i),
-                                 &access),
-            0);
-        ck_assert_int_eq(access, i);
-    }
-    for (int i = 0; i < PROTOCOL_STATES; i++) {
-        ck_assert_int_eq(
-            message_state_parse(message_state_name((enum protocol_state)i),
-                                &state),
-            0);
-        ck_assert_int_eq(state, i);
-    }
-    for (int i = 0; i < PROTOCOL_LOG_LEVELS; i++) {
-        ck_assert_int_eq(
-            message_level_parse(message_level_name((enum protocol_log_level)i),
-                                &level),
-            0);
-        ck_assert_int_eq(level, i);
-    }
-}
-END_TEST
-
-START_TEST(unknown_words_stand_for_nothing)
-{
-    enum protocol_op op;
-    enum protocol_error error;
-    enum protocol_access access;
-    enum protocol_state state;
-    enum protocol_log_level level;
-
-    ck_assert_int_eq(message_op_parse("", &op), -1);
-    ck_assert_int_eq(message_error_parse("", &error), -1);
-    ck_assert_int_eq(message_access_parse("RO", &access), -1);
-    ck_assert_int_eq(message_state_parse("gone", &state), -1);
-    ck_assert_int_eq(message_level_parse("loud", &level), -1);
-}
-END_TEST
-
 static void add_reply_tests(Suite *suite)
 {
     TCase *tests = add_case(suite, "replies");
@@ -789,7 +727,7 @@ static void add_reply_tests(Suite *suite)
 
 static void add_page_tests(Suite *suite)
 {
-    TCase *tests = add_case(suite, "pages and words");
+    TCase *tests = add_case(suite, "pages");
 
     tcase_add_test(tests, page_of_segments_comes_back);
     tcase_add_test(tests, page_of_budgets_comes_back);
@@ -797,8 +735,6 @@ static void add_page_tests(Suite *suite)
     tcase_add_test(tests, empty_page_comes_back);
     tcase_add_test(tests, page_ends_at_the_line_limit_and_stays_whole);
     tcase_add_test(tests, page_that_cannot_end_leaves_the_buffer_as_it_was);
-    tcase_add_test(tests, every_word_stands_for_one_thing);
-    tcase_add_test(tests, unknown_words_stand_for_nothing);
 }
 
 int main(void)
