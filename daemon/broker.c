@@ -1,5 +1,6 @@
 #include "broker.h"
 
+#include "emptying.h"
 #include "host.h"
 #include "log.h"
 #include "reload.h"
@@ -42,6 +43,8 @@ static void collect(struct broker *broker)
     bool more = registry_collect(&broker->registry);
 
     keeping_flush(&broker->keeping);
+    /* Those that wait for the end of it are resumed from there. */
+    more = more || (broker->short_of && !broker->registry.emptying);
     /* At the end all go at once. */
     if (more && !uv_is_closing((uv_handle_t *)&broker->collecting))
         uv_idle_start(&broker->collecting, on_collecting);
@@ -54,6 +57,7 @@ static void collect(struct broker *broker)
 static void on_collecting(uv_idle_t *collecting)
 {
     collect(collecting->data);
+    emptying_resume(collecting->data);
 }
 
 void broker_end_turn(struct broker *broker)
@@ -125,6 +129,8 @@ static int start(struct broker *broker)
     waits_init(&broker->waits, broker);
     watches_init(&broker->watches, broker);
     broker->registry.listener = (struct registry_listener){on_event, broker};
+    broker->registry.emptier =
+        (struct registry_emptier){emptying_start, broker};
     keeping_restore(&broker->keeping);
     watch_signals(broker);
     host_hold_signals(false);

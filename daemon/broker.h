@@ -48,7 +48,8 @@ struct broker {
     struct listener *listener;
     struct keeping keeping;
     struct broker_counters counters;
-    struct pending *woken; /* requests that no longer wait, to be served */
+    struct pending *woken;    /* requests that no longer wait, to be served */
+    struct pending *short_of; /* those that wait for what is being freed */
     struct waits waits;
     struct watches watches;
     struct reload *reload; /* while one runs */

@@ -1,5 +1,6 @@
 #include "creation.h"
 
+#include "emptying.h"
 #include "filing.h"
 #include "handle.h"
 #include "host.h"
@@ -353,11 +354,15 @@ static int make_memory(struct call *call, struct creation *job)
                                 .freezable = new->freezable,
                                 .pages = new->pages,
                                 .numa = new->numa};
-    int r = SEGMENT_E_NO_MEMORY;
+    int r;
 
     if (host_has_room(new))
-        r = segment_new(&plan, &new->memory);
-    return go_on(call, job, r);
+        return go_on(call, job, segment_new(&plan, &new->memory));
+    r = emptying_wait(call);
+    if (r == 1)
+        return go_on(call, job, SEGMENT_E_NO_MEMORY);
+    job_free(job);
+    return r;
 }
 
 /* ---- of a file ---- */
@@ -525,9 +530,11 @@ static int begin(struct call *call, struct creation *job)
         job->outcome = r;
         return refuse_step(call, job);
     }
-    if (charge(caller->scope, &job->new, bell, &job->grant_charge, &refusal))
-        return request_refuse_quota(call, &refusal);
-    return 1;
+    if (charge(caller->scope, &job->new, bell, &job->grant_charge, &refusal) ==
+        0)
+        return 1;
+    r = emptying_wait(call);
+    return r == 1 ? request_refuse_quota(call, &refusal) : r;
 }
 
 int creation_begin(struct call *call)

@@ -13,6 +13,9 @@
 /* Of what a turn leaves, at a time. */
 enum { COLLECT_NS = 1000000 };
 
+/* So much memory takes a turn or two to give back, more a worker. */
+enum { EMPTIED_AT_ONCE = 8 * 1024 * 1024 };
+
 enum { NAMESPACE_SIZE = sizeof(uint32_t) };
 
 static const uint32_t HOST_WIDE = UINT32_MAX;
@@ -300,13 +303,13 @@ static void let_go(struct registry *registry, struct entry *entry)
 struct entry *registry_find(const struct registry *registry,
                             const struct caller *caller, const char *name)
 {
-    char key[NAMESPACE_SIZE + PROTOCOL_NAME_MAX];
+    char key[REGISTRY_KEY_MAX];
     struct entry *entry;
     size_t size;
 
     if (strlen(name) > PROTOCOL_NAME_MAX)
         return NULL;
-    size = write_key(key, caller->identity.user, name);
+    size = registry_key(key, caller, name);
     HASH_FIND(by_name, registry->by_name, key, size, entry);
     return entry;
 }
@@ -430,17 +433,33 @@ static bool is_bell_free(struct entry *entry)
     return use != SEGMENT_IN_USE;
 }
 
-static bool is_free(struct entry *entry)
+static enum segment_use use_of(struct entry *entry)
 {
     enum segment_use use;
 
     if (entry->workers > 0)
-        return false;
+        return SEGMENT_IN_USE;
     forget_handles(entry);
     use = segment_use(entry->memory, entry->is_kept);
-    if (use == SEGMENT_FREE)
-        segment_empty(entry->memory);
-    return use != SEGMENT_IN_USE && is_bell_free(entry);
+    return use == SEGMENT_IN_USE || is_bell_free(entry) ? use : SEGMENT_IN_USE;
+}
+
+/* Whether a worker takes it over. */
+static bool is_emptied_later(struct registry *registry, struct entry *entry)
+{
+    if (entry->of_file || entry->mapped_size <= EMPTIED_AT_ONCE ||
+        !registry->emptier.start ||
+        !registry->emptier.start(registry->emptier.data, entry))
+        return false;
+    entry->stage = ENTRY_EMPTYING;
+    registry->emptying++;
+    return true;
+}
+
+void registry_entry_emptied(struct registry *registry, struct entry *entry)
+{
+    registry->emptying--;
+    entry_free(registry, entry);
 }
 
 static void add_held(struct registry *registry, struct entry *entry)
@@ -465,7 +484,10 @@ static struct entry *next_to_ask(struct registry *registry)
         DL_DELETE(registry->dying, entry);
         return entry;
     }
-    if (registry->unasked == 0 || !registry->held)
+    /* Some may have been reclaimed since they were counted. */
+    if (!registry->held)
+        registry->unasked = 0;
+    if (registry->unasked == 0)
         return NULL;
     registry->unasked--;
     entry = registry->held;
@@ -478,16 +500,34 @@ void registry_ask_held(struct registry *registry)
     registry->unasked = registry->held_count;
 }
 
+/* Lets go of it, unless somebody has it. */
+static void collect(struct registry *registry, struct entry *entry)
+{
+    enum segment_use use = use_of(entry);
+
+    if (use == SEGMENT_IN_USE) {
+        add_held(registry, entry);
+        return;
+    }
+    if (use == SEGMENT_FREE && is_emptied_later(registry, entry))
+        return;
+    if (use == SEGMENT_FREE)
+        segment_empty(entry->memory);
+    entry_free(registry, entry);
+}
+
+bool registry_is_collecting(const struct registry *registry)
+{
+    return registry->dying || registry->emptying > 0;
+}
+
 bool registry_collect(struct registry *registry)
 {
     uint64_t began = uv_hrtime();
     struct entry *entry;
 
     while ((entry = next_to_ask(registry)) != NULL) {
-        if (is_free(entry))
-            entry_free(registry, entry);
-        else
-            add_held(registry, entry);
+        collect(registry, entry);
         if (uv_hrtime() - began > COLLECT_NS)
             break;
     }

@@ -4,11 +4,13 @@
  *
  * An entry lives until its memory is free:
  *
- *   CREATING -> LIVE -> (name or last grant gone) -> DYING -> HELD -> freed
+ *   CREATING -> LIVE -> (name or last grant gone) -> DYING -> HELD ->
+ *   EMPTYING -> freed
  *
  * DYING lasts until the end of the turn, because a reply that is still being
  * collected may carry the entry's handles. HELD means that no grant is left
  * but some process still has a handle or a view; it is asked again and again.
+ * EMPTYING is one that nobody has, while a worker gives much memory back.
  */
 #ifndef SEGBROKER_REGISTRY_H
 #define SEGBROKER_REGISTRY_H
@@ -29,7 +31,13 @@ enum { REGISTRY_E_NOMEM = -1 };
 /* A name's key: whose it is, and the name. */
 enum { REGISTRY_KEY_MAX = sizeof(uint32_t) + PROTOCOL_NAME_MAX };
 
-enum entry_stage { ENTRY_CREATING, ENTRY_LIVE, ENTRY_DYING, ENTRY_HELD };
+enum entry_stage {
+    ENTRY_CREATING,
+    ENTRY_LIVE,
+    ENTRY_DYING,
+    ENTRY_HELD,
+    ENTRY_EMPTYING
+};
 
 struct entry {
     uint64_t id; /* never reused */
@@ -85,6 +93,13 @@ struct holder {
 
 struct registry;
 
+/* Who gives memory back, and calls registry_entry_emptied then. Without a
+ * function it is done at once. */
+struct registry_emptier {
+    bool (*start)(void *data, struct entry *entry); /* false: it cannot */
+    void *data;
+};
+
 /* What the keeper is told, before the client is. Without functions nobody is:
  * at the end, when it is the keeper that decides what becomes of all. */
 struct registry_keeper {
@@ -104,6 +119,7 @@ struct registry_listener {
 struct registry {
     struct callers *callers;
     struct registry_keeper keeper;
+    struct registry_emptier emptier;
     struct registry_listener listener; /* without a function: nobody */
     struct entry *by_id;               /* iterates in the order of ids */
     struct entry *by_name;
@@ -111,7 +127,8 @@ struct registry {
     struct entry *dying;
     struct entry *held;
     uint64_t held_count;
-    uint64_t unasked; /* of the first held ones: they shall be asked */
+    uint64_t unasked;  /* of the first held ones: they shall be asked */
+    uint64_t emptying; /* entries */
     uint64_t next_segment;
     uint64_t next_grant;
 };
@@ -214,6 +231,12 @@ void registry_ask_held(struct registry *registry);
  * has; for a millisecond, at the end of a turn. Whether some are left that it
  * did not come to. */
 bool registry_collect(struct registry *registry);
+
+/* The entry's memory was given back, which it was EMPTYING for. Frees it. */
+void registry_entry_emptied(struct registry *registry, struct entry *entry);
+
+/* Whether entries that nobody has are not freed yet. */
+bool registry_is_collecting(const struct registry *registry);
 
 uint64_t registry_segments(const struct registry *registry);
 uint64_t registry_held(const struct registry *registry);

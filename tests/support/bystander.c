@@ -32,6 +32,7 @@ void bystander_start(const struct test_broker_options *options)
     test_close(
         raw_create(&bystander, &grant, "'name':'warm','size':%d", WARM_BYTES));
     raw_release(&bystander, grant.grant);
+    REQUIRE(TEST_UNTIL(BACK_MS, bystander_all_is_back()));
     first_descriptors = test_broker_settle(&bystander_broker, &bystander);
 }
 
