@@ -115,6 +115,21 @@ int callers_configure(struct callers *callers)
     return 0;
 }
 
+struct callers_user callers_of_user(const struct callers *callers,
+                                    const struct caller *caller)
+{
+    struct callers_user sum = {0};
+    const struct caller *other;
+
+    for (other = callers->table; other; other = other->hh.next) {
+        if (other->identity.user != caller->identity.user)
+            continue;
+        sum.waits += other->waits;
+        sum.watches += other->watches;
+    }
+    return sum;
+}
+
 struct caller *caller_ref(struct caller *caller)
 {
     caller->refs++;

@@ -48,6 +48,14 @@ int callers_get(struct callers *callers, struct identity *identity,
  * short (then some callers keep the accounts that they had). */
 int callers_configure(struct callers *callers);
 
+/* What a user waits for and watches in all, whatever groups he has at hand. */
+struct callers_user {
+    unsigned waits;
+    unsigned watches;
+};
+struct callers_user callers_of_user(const struct callers *callers,
+                                    const struct caller *caller);
+
 struct caller *caller_ref(struct caller *caller);
 /* NULL is fine. Returns NULL. */
 struct caller *callers_unref(struct callers *callers, struct caller *caller);

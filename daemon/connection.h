@@ -125,6 +125,9 @@ bool connection_is_sent(const struct connection *connection);
 /* Whether the other side has read all that was sent, as far as one knows. */
 bool connection_all_read(const struct connection *connection);
 
+/* Whether so little waits for the other side to read that much more fits. */
+bool connection_has_room(const struct connection *connection);
+
 /* Ends both directions: the other side reads what is there and then the end,
  * and cannot send any more. */
 void connection_finish(struct connection *connection);

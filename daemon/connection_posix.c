@@ -165,6 +165,11 @@ bool connection_is_sent(const struct connection *connection)
     return true;
 }
 
+bool connection_has_room(const struct connection *connection)
+{
+    return handoff_has_room(connection->fd);
+}
+
 bool connection_all_read(const struct connection *connection)
 {
     return handoff_all_read(connection->fd);

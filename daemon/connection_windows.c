@@ -608,6 +608,11 @@ bool connection_is_sent(const struct connection *connection)
     return !connection->write.pending;
 }
 
+bool connection_has_room(const struct connection *connection)
+{
+    return !connection->write.pending;
+}
+
 bool connection_all_read(const struct connection *connection)
 {
     /* What was written stays readable when the pipe is closed. That it was

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+/* Of one connection, whose outcomes are kept. */
+enum { GROUPS_MAX = 8 };
+
 /* Neither while it is not known. */
 struct outcome {
     uint64_t grant; /* 0: none */
@@ -19,6 +22,8 @@ struct group {
     enum protocol_op op;
     bool atomic;
     unsigned count;
+    unsigned begun;                 /* items */
+    struct message_request request; /* without document: all are begun */
     unsigned missing;      /* outcomes, and one while items are begun */
     struct buffer refusal; /* of all, where it is atomic */
     struct outcome outcomes[];
@@ -37,26 +42,22 @@ static struct group *group_new(struct peer *peer,
     g->atomic = request->atomic;
     g->count = count;
     g->missing = count + 1;
+    g->request = *request;
     buffer_init(&g->refusal, PROTOCOL_LINE_MAX);
     for (unsigned i = 0; i < count; i++)
         buffer_init(&g->outcomes[i].refusal, PROTOCOL_LINE_MAX);
-    DL_APPEND(peer->groups, g);
+    DL_PREPEND(peer->groups, g);
     return g;
 }
 
 static void group_free(struct peer *peer, struct group *group)
 {
     DL_DELETE(peer->groups, group);
+    message_request_deinit(&group->request);
     buffer_deinit(&group->refusal);
     for (unsigned i = 0; i < group->count; i++)
         buffer_deinit(&group->outcomes[i].refusal);
     free(group);
-}
-
-void group_forget_all(struct peer *peer)
-{
-    while (peer->groups)
-        group_free(peer, peer->groups);
 }
 
 static bool is_refused(const struct group *group)
@@ -80,6 +81,16 @@ static void undo(struct peer *peer, const struct group *group)
         if (group->outcomes[i].created)
             registry_entry_remove(registry, grant->entry);
         registry_release(registry, grant);
+    }
+}
+
+void group_forget_all(struct peer *peer)
+{
+    while (peer->groups) {
+        /* What persists would stay. */
+        if (peer->groups->atomic)
+            undo(peer, peer->groups);
+        group_free(peer, peer->groups);
     }
 }
 
@@ -200,26 +211,57 @@ int group_refuse(struct call *call, const struct message_problem *problem,
 
 /* ---- the beginning ---- */
 
-/* After the first refusal of all or none nothing more is begun. */
-static int serve_items(struct call *call)
+static unsigned groups_of(const struct peer *peer)
 {
-    struct group *group = call->group;
-    unsigned i;
-    int r = 0;
+    const struct group *group;
+    unsigned count;
 
-    for (i = 0; r == 0 && i < group->count && !is_refused(group); i++)
-        r = request_serve_item(call, i);
-    group->missing -= group->count - i;
-    return r < 0 ? r : settle_one(call);
+    DL_COUNT(peer->groups, group, count);
+    return count;
 }
 
-int group_serve(struct call *call)
+int group_begin(struct call *call)
 {
     struct peer *peer = call->peer;
 
+    if (groups_of(peer) >= GROUPS_MAX)
+        return request_refuse(call, PROTOCOL_BUSY,
+                              "%d requests of this connection for many wait "
+                              "already",
+                              GROUPS_MAX);
     /* The handles of all are to go in one message. */
     if (!output_batch_is_empty(&call->broker->peers.batch) && !peer_send(peer))
         return 0;
-    call->group = group_new(peer, call->request);
-    return call->group ? serve_items(call) : -1;
+    if (!group_new(peer, call->request))
+        return -1;
+    call->taken = true;
+    return 0;
+}
+
+bool group_is_begun(const struct peer *peer)
+{
+    return !peer->groups || !peer->groups->request.document;
+}
+
+static int end_beginning(struct call *call)
+{
+    struct group *group = call->group;
+
+    group->missing -= group->count - group->begun;
+    message_request_deinit(&group->request);
+    return settle_one(call);
+}
+
+int group_go_on(struct peer *peer)
+{
+    struct group *group = peer->groups;
+    struct call call = {.broker = peer->broker,
+                        .peer = peer,
+                        .request = &group->request,
+                        .group = group};
+
+    /* After the first refusal of all or none nothing more is begun. */
+    if (group->begun == group->count || is_refused(group))
+        return end_beginning(&call);
+    return request_serve_item(&call, group->begun++);
 }

@@ -18,8 +18,14 @@ struct group;
 struct grant;
 struct peer;
 
-/* Serves a request that has items. As a verb. */
-int group_serve(struct call *call);
+/* Takes a request that has items. As a verb. */
+int group_begin(struct call *call);
+
+/* Whether all items of all such requests of a peer are begun. */
+bool group_is_begun(const struct peer *peer);
+
+/* Begins the next item. As a verb. */
+int group_go_on(struct peer *peer);
 
 /* The outcome of the call's item. As a verb. */
 int group_grant(struct call *call, const struct grant *grant, bool created);

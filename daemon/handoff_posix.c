@@ -183,6 +183,17 @@ int handoff_send(int socket, const char *bytes, size_t size,
     }
 }
 
+bool handoff_has_room(int socket)
+{
+    int unread = 0, room = 0;
+    socklen_t size = sizeof(room);
+
+    /* Both count as the system does, who takes a whole buffer for few bytes. */
+    return ioctl(socket, TIOCOUTQ, &unread) == 0 &&
+           getsockopt(socket, SOL_SOCKET, SO_SNDBUF, &room, &size) == 0 &&
+           unread < room / 2;
+}
+
 bool handoff_all_read(int socket)
 {
     int unread = 0;

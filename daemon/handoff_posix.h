@@ -22,5 +22,7 @@ void handoff_dispose(frame_handle handle);
 
 /* Whether the other side has read all that was sent. */
 bool handoff_all_read(int socket);
+/* connection_has_room. */
+bool handoff_has_room(int socket);
 
 #endif

@@ -239,8 +239,8 @@ static bool is_over(uint64_t began, uint64_t nanoseconds)
     return uv_hrtime() - began >= nanoseconds;
 }
 
-/* Serves lines until none is left, the output stops moving, or the turn is
- * over. FRAME_LINE when there may be more. */
+/* Serves lines, of many item by item, until none is left, the output stops
+ * moving, or the turn is over. FRAME_LINE when there may be more. */
 static int serve_some(struct peer *peer, uint64_t began)
 {
     struct output_batch *batch = &peer->broker->peers.batch;
@@ -249,10 +249,15 @@ static int serve_some(struct peer *peer, uint64_t began)
     int r = FRAME_LINE;
 
     while (is_served(peer) && !peer->output.queue) {
-        r = frame_reader_next(&peer->reader, &line, &size);
-        if (r != FRAME_LINE)
-            break;
-        request_serve(peer, line, size);
+        if (!group_is_begun(peer)) {
+            if (group_go_on(peer) < 0)
+                peer_close(peer);
+        } else {
+            r = frame_reader_next(&peer->reader, &line, &size);
+            if (r != FRAME_LINE)
+                break;
+            request_serve(peer, line, size);
+        }
         if (is_served(peer) && output_batch_is_full(batch))
             flush_output(peer);
         if (is_over(began, TURN_NS))
@@ -375,7 +380,7 @@ void peer_flush(struct peer *peer)
 
     flush_output(peer);
     /* Lines were kept while it did not move. */
-    if (had_queue && is_served(peer) && !peer->output.queue)
+    if (had_queue && is_served(peer) && !peer->output.queue && !peer->has_more)
         serve_lines(peer);
 }
 

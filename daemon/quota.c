@@ -335,11 +335,11 @@ int quota_take_request(struct quota_scope *scope, uint64_t now,
 
 /* ---- inventory ---- */
 
-static const struct account *account_at(const struct quota *quota,
-                                        const struct quota_scope *scope,
-                                        uint64_t index)
+static struct account *account_at(const struct quota *quota,
+                                  const struct quota_scope *scope,
+                                  uint64_t index)
 {
-    const struct account *account;
+    struct account *account;
 
     if (scope)
         return index < scope->count ? scope->accounts[index] : NULL;
@@ -349,14 +349,15 @@ static const struct account *account_at(const struct quota *quota,
 }
 
 bool quota_row(const struct quota *quota, const struct quota_scope *scope,
-               uint64_t index, struct quota_row *row)
+               uint64_t now, uint64_t index, struct quota_row *row)
 {
-    const struct account *account =
-        account_at(quota, scope, index / CONFIG_BUDGETS);
+    struct account *account = account_at(quota, scope, index / CONFIG_BUDGETS);
     enum config_budget budget = (enum config_budget)(index % CONFIG_BUDGETS);
 
     if (!account)
         return false;
+    if (is_rated(account))
+        refill(account, now);
     *row = (struct quota_row){.section = account->section,
                               .budget = budget,
                               .used = budget == CONFIG_REQUESTS_PER_SECOND

@@ -90,9 +90,10 @@ int quota_take_request(struct quota_scope *scope, uint64_t now,
 
 /*
  * Row number `index` of the inventory: of the accounts of one scope, or of
- * all accounts where scope is NULL. False behind the last.
+ * all accounts where scope is NULL. `now` is loop time in milliseconds. False
+ * behind the last.
  */
 bool quota_row(const struct quota *quota, const struct quota_scope *scope,
-               uint64_t index, struct quota_row *row);
+               uint64_t now, uint64_t index, struct quota_row *row);
 
 #endif

@@ -59,6 +59,7 @@ static void install(struct reload *reload)
         log_error("out of memory: some clients keep their old accounts");
     log_level_set((enum protocol_log_level)broker->config->log_level);
     broker->counters.reloads++;
+    waits_wake_all(&broker->waits);
     config_free(old);
     log_info("configuration reloaded");
 }

@@ -1,5 +1,6 @@
 #include "request.h"
 
+#include "group.h"
 #include "handle.h"
 #include "log.h"
 #include "utf8.h"
@@ -314,7 +315,11 @@ int request_attach(struct call *call, uint64_t id, bool created,
                                     .access = grant->access,
                                     .of_file = entry->of_file,
                                     .pages = entry->pages};
-    r = attach_grant(call, grant, reply);
+    /* One of many may have waited for the others. */
+    if (request_is_frozen(entry, grant->access))
+        r = request_refuse_frozen(call, entry) < 0 ? -1 : 1;
+    else
+        r = attach_grant(call, grant, reply);
     if (r != 0)
         registry_release(registry, grant);
     return r;
@@ -468,8 +473,6 @@ static int run(struct call *call)
                               "%s is for administrators (set by "
                               "administrators in [broker])",
                               message_op_name(op));
-    if (call->request->item_count > 0)
-        return group_serve(call);
     claim(call);
     return VERBS[op].run(call);
 }
@@ -533,7 +536,10 @@ void request_serve(struct peer *peer, const char *line, size_t size)
         r = admit(&call, &problem);
     } else if (r == 0) {
         /* Of many each is counted. */
-        r = request.item_count > 0 ? run(&call) : admit(&call, NULL);
+        if (request.item_count > 0 && peer->state == PEER_READY)
+            r = group_begin(&call);
+        else
+            r = admit(&call, NULL);
         dispose_handles(&call);
         if (!call.taken)
             message_request_deinit(&request);

@@ -5,11 +5,12 @@
 #define SEGBROKER_REQUEST_H
 
 #include "broker.h"
-#include "group.h"
 #include "message.h"
 #include "pending.h"
 
 #include <stdbool.h>
+
+struct group;
 
 /* One request while it is served. */
 struct call {

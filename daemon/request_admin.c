@@ -27,7 +27,9 @@ int request_usage(struct call *call)
                            PROTOCOL_USAGE);
     if (r < 0)
         return r;
-    for (; quota_row(call->broker->quota, scope, index, &row); index++) {
+    for (; quota_row(call->broker->quota, scope, uv_now(&call->broker->loop),
+                     index, &row);
+         index++) {
         struct message_budget budget = {.section = row.section,
                                         .budget =
                                             config_budget_name(row.budget),

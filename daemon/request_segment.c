@@ -238,7 +238,8 @@ int request_reclaim(struct call *call)
         return request_refuse(call, PROTOCOL_TOO_MANY_HANDLES,
                               "no handle to memory came along, or the broker "
                               "has no descriptors left");
-    is_proof = entry && entry->stage != ENTRY_CREATING && !entry->is_revoked &&
+    is_proof = entry && entry->stage != ENTRY_CREATING &&
+               entry->stage != ENTRY_EMPTYING && !entry->is_revoked &&
                segment_is(entry->memory, handle, writable);
     if (!is_proof)
         return request_refuse(

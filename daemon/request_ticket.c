@@ -104,7 +104,8 @@ static int spend(struct call *call, struct ticket *ticket,
     r = request_hand_out(call, handout);
     if (r == 0) {
         call->broker->counters.redeemed++;
-    } else if (r > 0) {
+    } else if (r > 0 && entry->stage == ENTRY_LIVE) {
+        /* Else it has lost its tickets with the grant. */
         ticket->uses++;
         registry_entry_changed(registry, entry);
     }

@@ -188,10 +188,11 @@ static void set_timer(struct waits *waits)
         uv_timer_stop(&waits->timer);
         return;
     }
-    /* libuv counts from when its turn began. */
+    /* libuv counts from when its turn began, and calls what is due by then
+     * again at once. */
     uv_update_time(&waits->broker->loop);
     uv_timer_start(&waits->timer, on_timer,
-                   first->at > clock ? first->at - clock : 0, 0);
+                   first->at > clock ? first->at - clock : 1, 0);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -241,18 +242,28 @@ static void on_turn(uv_idle_t *turns)
         uv_idle_stop(turns);
 }
 
+static void wake(struct waits *waits, struct wait_name *name)
+{
+    HASH_DELETE(hh, waits->names, name); /* NOLINT: uthash */
+    name->is_woken = true;
+    DL_APPEND(waits->woken, name);
+    uv_idle_start(&waits->turns, on_turn);
+}
+
 void waits_wake(struct waits *waits, const struct entry *entry)
 {
     struct wait_name *name = NULL;
 
     if (entry->is_found)
         name = find_name(waits, entry->key, entry->key_size);
-    if (!name)
-        return;
-    HASH_DELETE(hh, waits->names, name); /* NOLINT: uthash */
-    name->is_woken = true;
-    DL_APPEND(waits->woken, name);
-    uv_idle_start(&waits->turns, on_turn);
+    if (name)
+        wake(waits, name);
+}
+
+void waits_wake_all(struct waits *waits)
+{
+    while (waits->names)
+        wake(waits, waits->names);
 }
 
 /* ---- the beginning ---- */
@@ -271,9 +282,11 @@ static int check_room(struct call *call)
 
     if (call->peer->waits_count >= WAITS_OF_PEER_MAX)
         r = refuse_more(call, "of this connection", WAITS_OF_PEER_MAX);
-    else if (call->peer->caller->waits >= WAITS_OF_CALLER_MAX)
-        r = refuse_more(call, "of this user", WAITS_OF_CALLER_MAX);
-    else if (call->broker->waits.count >= WAITS_MAX)
+    else if (callers_of_user(&call->broker->callers, call->peer->caller)
+                 .waits >= WAITS_OF_USER_MAX)
+        r = refuse_more(call, "of this user", WAITS_OF_USER_MAX);
+    else if (call->broker->waits.count >= WAITS_MAX &&
+             !request_by_administrator(call))
         r = refuse_more(call, "of all users", WAITS_MAX);
     else
         return 0;

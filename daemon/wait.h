@@ -14,8 +14,8 @@
 
 #include <uv.h>
 
-/* That may wait at a time: of one connection, of one caller, and in all. */
-enum { WAITS_OF_PEER_MAX = 64, WAITS_OF_CALLER_MAX = 1024, WAITS_MAX = 16384 };
+/* That may wait at a time: of one connection, of one user, and in all. */
+enum { WAITS_OF_PEER_MAX = 64, WAITS_OF_USER_MAX = 1024, WAITS_MAX = 16384 };
 
 struct broker;
 struct call;
@@ -44,6 +44,9 @@ int wait_begin(struct call *call);
 
 /* Others can open the entry by its name now. */
 void waits_wake(struct waits *waits, const struct entry *entry);
+
+/* So can they many, or may see more: asks for all again. */
+void waits_wake_all(struct waits *waits);
 
 /* Drops the waits of a group's items; how many. */
 unsigned waits_drop(struct peer *peer, const struct group *group);

@@ -6,12 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    TURN_NS = 1000000,
-    RETRY_MS = 10,
-    /* Bytes of events that may be sent to who has not read all before. */
-    AHEAD_MAX = 64 * 1024
-};
+enum { TURN_NS = 1000000, RETRY_MS = 10 };
 
 struct watch {
     uint64_t number;
@@ -44,7 +39,6 @@ struct watcher {
     struct notice *queue;
     unsigned queued;
     bool has_lost; /* events behind the queue */
-    size_t ahead;  /* bytes sent since all was known to be read */
     enum place place;
     struct watcher *next, *prev;             /* of one caller */
     struct watcher *next_there, *prev_there; /* of its place */
@@ -104,7 +98,7 @@ static struct happening *happening_new(const struct entry *entry,
                                       .size = entry->size,
                                       .unpublished = entry->is_unpublished,
                                       .freezable = entry->freezable,
-                                      .frozen = entry->frozen};
+                                      .frozen = entry_frozen(entry)};
     if (name)
         h->event.name = memcpy(h->strings, name, name_size);
     h->event.owner =
@@ -214,15 +208,11 @@ static bool has_more(const struct watcher *watcher)
 }
 
 /* Whether he can be sent more now. */
-static bool may_send(struct watcher *watcher)
+static bool may_send(const struct watcher *watcher)
 {
     const struct peer *peer = watcher->peer;
 
-    if (peer->output.queue || !connection_is_sent(peer->connection))
-        return false;
-    if (watcher->ahead > 0 && connection_all_read(peer->connection))
-        watcher->ahead = 0;
-    return watcher->ahead < AHEAD_MAX;
+    return !peer->output.queue && connection_has_room(peer->connection);
 }
 
 /* Sends what goes in one message. */
@@ -238,7 +228,6 @@ static void send_some(struct watcher *watcher)
     }
     while (r == 0 && has_more(watcher) && !output_batch_is_full(batch))
         r = write_next(watcher);
-    watcher->ahead += batch->lines.size;
     /* Behind others who are ready. */
     move_to(watcher, has_more(watcher) ? PLACE_READY : PLACE_NONE);
     if (r < 0)
@@ -343,9 +332,11 @@ static int check_room(struct call *call)
 
     if (peer->watcher && peer->watcher->count >= WATCHES_OF_PEER_MAX)
         r = refuse_more(call, "this connection", WATCHES_OF_PEER_MAX);
-    else if (peer->caller->watches >= WATCHES_OF_CALLER_MAX)
-        r = refuse_more(call, "this user", WATCHES_OF_CALLER_MAX);
-    else if (call->broker->watches.count >= WATCHES_MAX)
+    else if (callers_of_user(&call->broker->callers, peer->caller).watches >=
+             WATCHES_OF_USER_MAX)
+        r = refuse_more(call, "this user", WATCHES_OF_USER_MAX);
+    else if (call->broker->watches.count >= WATCHES_MAX &&
+             !request_by_administrator(call))
         r = refuse_more(call, "the broker", WATCHES_MAX);
     else
         return 0;

@@ -14,11 +14,11 @@
 
 #include <uv.h>
 
-/* Watches of one connection, of one caller, and in all; events in a queue. */
+/* Watches of one connection, of one user, and in all; events in a queue. */
 enum {
     WATCHES_OF_PEER_MAX = 16,
-    WATCHES_OF_CALLER_MAX = 1024,
-    WATCHES_MAX = 4096,
+    WATCHES_OF_USER_MAX = 256,
+    WATCHES_MAX = 1024,
     WATCH_QUEUE_MAX = 256
 };
 

@@ -641,10 +641,12 @@ int message_request_next_item(struct message_request *request,
     request->next_item = object->next;
     *problem = (struct message_problem){.has_id = true, .id = request->id};
     *item = (struct message_request){.id = request->id, .op = request->op};
-    gather_fields(&r, object);
-    if (!cJSON_IsObject(object))
+    if (!cJSON_IsObject(object)) {
         refuse(&r, PROTOCOL_INVALID_ARGUMENT, "expected an object");
-    else if (r.fields[FIELD_SOURCE] && read_of_file(&r))
+        return MESSAGE_REFUSED;
+    }
+    gather_fields(&r, object);
+    if (r.fields[FIELD_SOURCE] && read_of_file(&r))
         refuse(&r, PROTOCOL_INVALID_ARGUMENT,
                "source: a segment of a file is made by a request of its own");
     else

@@ -201,6 +201,104 @@ START_TEST(each_item_counts_as_a_request)
 }
 END_TEST
 
+/* Memory that is still being freed is charged, and waited for. */
+START_TEST(what_was_given_back_can_be_had_again_at_once)
+{
+    enum { COUNT = 400, MIB = 1024 * 1024 };
+    uint64_t grants[COUNT];
+    struct message_grant grant;
+    start_with("[default]\nbytes = 400MiB\nsegments = 400\n");
+    for (int i = 0; i < COUNT; i++) {
+        test_close(raw_create(raw, &grant, "'size':%d,'commit':false", MIB));
+        grants[i] = grant.grant;
+    }
+    for (int i = 0; i < COUNT; i++)
+        raw_say(raw, "{'id':1,'op':'release','grant':%ju}",
+                (uintmax_t)grants[i]);
+    for (int i = 0; i < COUNT; i++)
+        REQUIRE(raw_reply(raw)->ok);
+    test_close(
+        raw_create(raw, &grant, "'size':%d,'commit':false", COUNT * MIB));
+    recovery_stop();
+}
+END_TEST
+
+START_TEST(only_so_many_groups_wait)
+{
+    start_with(recovery_config);
+    for (int i = 0; i < 9; i++)
+        raw_say(raw,
+                "{'id':%d,'op':'open','items':[{'name':'a','wait_ms':60000}]}",
+                i);
+    REQUIRE_STR(raw_reply(raw) ? raw_outcome(raw) : "", "busy");
+    REQUIRE_INT(raw->reply.id, 8);
+    recovery_stop();
+}
+END_TEST
+
+/* One that was granted while others are waited for is not given away when it
+ * must not be any more. */
+START_TEST(item_that_is_frozen_meanwhile_is_refused)
+{
+    struct raw other;
+    start_with(recovery_config);
+    raw_open(&other, recovery_broker.socket);
+    test_close(
+        raw_create(&other, NULL, "'name':'a','size':1,'freezable':true"));
+    raw_say(raw, "{'id':7,'op':'open','items':[{'name':'a','access':'rw'},"
+                 "{'name':'late','wait_ms':60000}]}");
+    REQUIRE(
+        TEST_UNTIL(RECOVERY_SOON_MS, raw_used(&other, "total", "grants") == 2));
+    raw_ask(&other, "{'id':1,'op':'freeze','name':'a','mode':'future'}");
+    REQUIRE_STR(raw_outcome(&other), "ok");
+    test_close(raw_create(&other, NULL, "'name':'late','size':1"));
+    raw_reply(raw);
+    REQUIRE_STR(item_outcome(0), "access-denied");
+    REQUIRE_STR(item_outcome(1), "ok");
+    raw_close(&other);
+    recovery_stop();
+}
+END_TEST
+
+/* Of all or none, nothing is left when the client goes in the middle. */
+START_TEST(what_persists_goes_with_the_client_that_asked_for_all)
+{
+    struct raw other;
+    start_with(recovery_config);
+    raw_open(&other, recovery_broker.socket);
+    test_close(raw_create(&other, NULL, "'name':'a','size':1"));
+    raw_say(&other, "{'id':7,'op':'open','atomic':true,'items':["
+                    "{'name':'a'},{'name':'late','wait_ms':60000}]}");
+    raw_say(&other,
+            "{'id':8,'op':'create','atomic':true,'items':["
+            "{'name':'p','size':1,'persist':true},"
+            "{'size':1,'share':{'read':['user:%s']}},"
+            "{'size':%d}]}",
+            test_user(), 512 * SLOW);
+    REQUIRE(TEST_UNTIL(RECOVERY_SOON_MS, recovery_is_found("p")));
+    raw_close(&other);
+    REQUIRE(TEST_UNTIL(RECOVERY_SOON_MS, !recovery_is_found("p")));
+    REQUIRE(
+        TEST_UNTIL(RECOVERY_SOON_MS, raw_used_by_all(raw, "segments") == 0));
+    recovery_stop();
+}
+END_TEST
+
+START_TEST(items_before_hello_count_as_requests)
+{
+    struct raw stranger;
+    start_with("[default]\nrequests_per_second = 20\n");
+    raw_connect(&stranger, recovery_broker.socket);
+    for (int i = 0; i < 60; i++)
+        raw_say(&stranger, "{'id':1,'op':'open','items':[{'name':'a'}]}");
+    for (int i = 0; i < 60; i++)
+        raw_reply(&stranger);
+    REQUIRE_STR(raw_outcome(&stranger), "rate-limited");
+    raw_close(&stranger);
+    recovery_stop();
+}
+END_TEST
+
 /* ---- the library ---- */
 
 START_TEST(library_opens_each_by_itself)
@@ -310,6 +408,12 @@ static Suite *many_suite(void)
     tests = suite_case(suite, "limits", 60);
     tcase_add_test(tests, each_item_fits_its_budgets_or_is_refused);
     tcase_add_test(tests, each_item_counts_as_a_request);
+    tcase_add_test(tests, items_before_hello_count_as_requests);
+    tcase_add_test(tests, only_so_many_groups_wait);
+    tcase_add_test(tests, what_was_given_back_can_be_had_again_at_once);
+    tcase_add_test(tests, item_that_is_frozen_meanwhile_is_refused);
+    tcase_add_test(tests,
+                   what_persists_goes_with_the_client_that_asked_for_all);
     return suite;
 }
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OF_CONNECTION = 16, OF_USER = 1024, QUEUE = 256 };
+enum { OF_CONNECTION = 16, OF_USER = 256, QUEUE = 256 };
 
 static struct raw watcher; /* another process's connection */
 
@@ -292,7 +292,7 @@ START_TEST(user_has_so_many)
     }
     raw_ask(&watcher, "{'id':1,'op':'watch'}");
     REQUIRE_STR(raw_outcome(&watcher), "busy");
-    REQUIRE_PART(watcher.reply.text, "this user has 1024 watches");
+    REQUIRE_PART(watcher.reply.text, "this user has 256 watches");
     REQUIRE_INT(count_watches(), OF_USER);
     create(&recovery_client, &made, "a");
     for (int i = 0; i < CONNECTIONS; i++) {

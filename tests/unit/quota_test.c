@@ -213,12 +213,12 @@ START_TEST(lists_the_accounts_of_a_scope_and_of_all)
     struct quota_row row;
     uint64_t rows = 0;
 
-    while (quota_row(quota, hers, rows, &row))
+    while (quota_row(quota, hers, 1, rows, &row))
         rows++;
     ck_assert_uint_eq(rows, 3 * CONFIG_BUDGETS);
-    ck_assert(quota_row(quota, hers, 0, &row));
+    ck_assert(quota_row(quota, hers, 1, 0, &row));
     ck_assert_str_eq(row.section, "user alice");
-    for (rows = 0; quota_row(quota, NULL, rows, &row);)
+    for (rows = 0; quota_row(quota, NULL, 1, rows, &row);)
         rows++;
     ck_assert_uint_eq(rows, 4 * CONFIG_BUDGETS);
     quota_scope_unref(hers);
