@@ -139,7 +139,7 @@ int request_redeem(struct call *call)
         return request_refuse(call, PROTOCOL_RATE_LIMITED,
                               "too many tickets were wrong: wait a second");
     ticket = find(call, &entry);
-    if (ticket)
+    if (ticket && entry)
         return redeem(call, ticket, entry);
     ticket_guess_failed(guesses, now);
     return request_refuse(call, PROTOCOL_NOT_FOUND,
