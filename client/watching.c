@@ -108,15 +108,16 @@ static segb_watcher *find(const segb_client *client, uint64_t number)
     return NULL;
 }
 
-static void drop(segb_client *client, struct event *event)
+/* NULL, or what is to be freed when nobody needs the event any more. */
+static struct event *take_out(segb_client *client, struct event *event)
 {
     DL_DELETE(client->events, event);
     if (event == &event->watcher->last) {
         event->watcher->has_last = false;
-        return;
+        return NULL;
     }
     client->event_count--;
-    free(event);
+    return event;
 }
 
 void watching_take(segb_client *client, const struct message_event *came)
@@ -150,21 +151,14 @@ void watching_tell(segb_client *client)
         segb_event_fn tell = event->watcher->tell;
         void *data = event->watcher->data;
         segb_event facts = event->facts;
-        bool is_last = event == &event->watcher->last;
 
         /* The callback may end its own watching: nothing of the watcher is
          * touched after it. */
-        if (is_last) {
-            drop(client, event);
-        } else {
-            DL_DELETE(client->events, event);
-            client->event_count--;
-        }
+        event = take_out(client, event);
         client_unlock(client);
         tell(client, &facts, data);
         client_lock(client);
-        if (!is_last)
-            free(event);
+        free(event);
     }
 }
 
@@ -282,7 +276,7 @@ void segb_unwatch(segb_watcher *watcher)
     DL_FOREACH_SAFE(client->events, event, next)
     {
         if (event->watcher == watcher)
-            drop(client, event);
+            free(take_out(client, event));
     }
     DL_DELETE(client->watchers, watcher);
     if (watcher->number > 0)
