@@ -97,6 +97,7 @@ struct segb_client {
     segb_watcher *watchers;
     struct event *events; /* not told yet */
     unsigned event_count;
+    struct telling *tellings; /* callbacks that are under way */
     char *socket;
     char *name;
     /* What hello said; does not change. */

@@ -504,8 +504,10 @@ typedef void (*segb_event_fn)(segb_client *client, const segb_event *event,
 int segb_watch(segb_client *client, const char *prefix, segb_event_fn event,
                void *data, segb_watcher **watcher);
 
-/* No callback of it begins from now on. To be called for each watcher, also
- * after segb_disconnect. NULL is fine. */
+/* No callback of it begins or runs any more, but the one that calls this: it
+ * waits for one that another thread is in, so hold nothing that such a callback
+ * waits for. To be called for each watcher, also after segb_disconnect. NULL is
+ * fine. */
 void segb_unwatch(segb_watcher *watcher);
 
 /* The descriptor to poll for reading, on Windows an event's HANDLE to wait for:

@@ -35,6 +35,9 @@ struct thread *thread_start(void (*body)(void *data), void *data);
 /* Waits for its end. NULL is fine. Returns NULL. */
 struct thread *thread_join(struct thread *thread);
 
+/* The calling thread's number: no other that runs has the same. */
+uintptr_t thread_self(void);
+
 /* One lock for what the whole process shares. */
 void thread_process_lock(void);
 void thread_process_unlock(void);

@@ -144,6 +144,11 @@ struct thread *thread_join(struct thread *thread)
     return NULL;
 }
 
+uintptr_t thread_self(void)
+{
+    return (uintptr_t)pthread_self();
+}
+
 void thread_process_lock(void)
 {
     pthread_mutex_lock(&process_mutex);

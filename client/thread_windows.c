@@ -98,6 +98,11 @@ struct thread *thread_join(struct thread *thread)
     return NULL;
 }
 
+uintptr_t thread_self(void)
+{
+    return GetCurrentThreadId();
+}
+
 static SRWLOCK process_lock = SRWLOCK_INIT;
 
 void thread_process_lock(void)

@@ -26,6 +26,14 @@ struct event {
     segb_event facts; /* its strings lie behind it all */
 };
 
+/* One that is told now, on its thread's stack. */
+struct telling {
+    struct telling *prev;
+    struct telling *next;
+    segb_watcher *watcher; /* NULL: its callback has ended the watching */
+    uintptr_t thread;
+};
+
 struct segb_watcher {
     segb_client *client; /* holds a reference */
     struct segb_watcher *prev;
@@ -143,23 +151,53 @@ void watching_take(segb_client *client, const struct message_event *came)
     client->event_count++;
 }
 
+static void tell(segb_client *client, struct event *event)
+{
+    struct telling telling = {.watcher = event->watcher,
+                              .thread = thread_self()};
+    segb_event_fn callback = event->watcher->tell;
+    void *data = event->watcher->data;
+    segb_event facts = event->facts;
+
+    /* The callback may end its own watching: nothing of the watcher is touched
+     * after it. */
+    event = take_out(client, event);
+    DL_APPEND(client->tellings, &telling);
+    client_unlock(client);
+    callback(client, &facts, data);
+    client_lock(client);
+    DL_DELETE(client->tellings, &telling);
+    thread_monitor_wake_all(client->monitor);
+    free(event);
+}
+
 void watching_tell(segb_client *client)
 {
-    struct event *event;
+    while (client->events)
+        tell(client, client->events);
+}
 
-    while ((event = client->events) != NULL) {
-        segb_event_fn tell = event->watcher->tell;
-        void *data = event->watcher->data;
-        segb_event facts = event->facts;
+/* Whether another thread is in a callback of it. This one may be too, and does
+ * not wait for itself. */
+static bool is_told_elsewhere(const segb_client *client,
+                              const segb_watcher *watcher)
+{
+    struct telling *telling;
 
-        /* The callback may end its own watching: nothing of the watcher is
-         * touched after it. */
-        event = take_out(client, event);
-        client_unlock(client);
-        tell(client, &facts, data);
-        client_lock(client);
-        free(event);
-    }
+    DL_FOREACH (client->tellings, telling)
+        if (telling->watcher == watcher && telling->thread != thread_self())
+            return true;
+    return false;
+}
+
+/* The next watcher may have the same address. */
+static void forget_tellings(segb_client *client, const segb_watcher *watcher)
+{
+    struct telling *telling;
+
+    DL_FOREACH (client->tellings, telling)
+        if (telling->watcher == watcher)
+            telling->watcher = NULL;
 }
 
 /* ---- at the broker ---- */
@@ -269,7 +307,6 @@ void segb_unwatch(segb_watcher *watcher)
     if (!watcher)
         return;
     client = watcher->client;
-    request.unwatch = watcher->number;
     client_lock(client);
     while (watcher->is_restoring)
         thread_monitor_wait(client->monitor, THREAD_NEVER);
@@ -279,8 +316,13 @@ void segb_unwatch(segb_watcher *watcher)
             free(take_out(client, event));
     }
     DL_DELETE(client->watchers, watcher);
+    request.unwatch = watcher->number;
     if (watcher->number > 0)
         call_send_loose(client, watcher->connection, &request);
+    /* No more of it will be queued, so that this has an end. */
+    while (is_told_elsewhere(client, watcher))
+        thread_monitor_wait(client->monitor, THREAD_NEVER);
+    forget_tellings(client, watcher);
     client_unref(client);
     free(watcher);
 }

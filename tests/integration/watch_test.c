@@ -7,6 +7,8 @@
 #include "tests/support/recovery.h"
 #include "tests/support/suite.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -469,6 +471,81 @@ START_TEST(library_watches_on_at_the_next_broker)
 }
 END_TEST
 
+/* What a callback may use until segb_unwatch has returned. */
+struct lent {
+    atomic_bool is_back;
+    atomic_int uses;
+    atomic_int misuses;
+};
+
+static void use(segb_client *client, const segb_event *event, void *data)
+{
+    struct lent *lent = data;
+    int misuses = atomic_load(&lent->is_back);
+    (void)client;
+    (void)event;
+    atomic_fetch_add(&lent->uses, 1);
+    test_pause_us(100);
+    misuses += atomic_load(&lent->is_back);
+    atomic_fetch_add(&lent->misuses, misuses);
+}
+
+static atomic_bool is_enough;
+
+static void *dispatch_on(void *data)
+{
+    while (!atomic_load(&is_enough))
+        if (test_await_readable((int)segb_client_fd(data), 100) &&
+            segb_client_dispatch(data) != 0)
+            return data;
+    return NULL;
+}
+
+static void *do_on(void *data)
+{
+    segb_segment *segment;
+    while (!atomic_load(&is_enough)) {
+        if (segb_create(data, "a", 4096, NULL, &segment) != 0)
+            return data;
+        segb_close(segment);
+    }
+    return NULL;
+}
+
+static void lend_once(segb_client *client, struct lent *lent)
+{
+    segb_watcher *watching;
+    REQUIRE_INT(segb_watch(client, NULL, use, lent, &watching), 0);
+    for (int i = 0; i < 100000 && atomic_load(&lent->uses) == 0; i++)
+        test_pause_us(100);
+    segb_unwatch(watching);
+    atomic_store(&lent->is_back, true);
+    REQUIRE(atomic_load(&lent->uses) > 0);
+}
+
+START_TEST(library_uses_nothing_of_who_has_unwatched)
+{
+    enum { ROUNDS = 1000 };
+    static struct lent lent[ROUNDS];
+    segb_client *client = connect_library(), *other = connect_library();
+    pthread_t loop, doer;
+    void *failed[2];
+    int rounds = suite_quick() ? 200 : ROUNDS;
+    REQUIRE_INT(pthread_create(&loop, NULL, dispatch_on, client), 0);
+    REQUIRE_INT(pthread_create(&doer, NULL, do_on, other), 0);
+    for (int i = 0; i < rounds; i++)
+        lend_once(client, &lent[i]);
+    atomic_store(&is_enough, true);
+    pthread_join(loop, &failed[0]);
+    pthread_join(doer, &failed[1]);
+    REQUIRE(!failed[0] && !failed[1]);
+    for (int i = 0; i < rounds; i++)
+        REQUIRE_INT(atomic_load(&lent[i].misuses), 0);
+    segb_disconnect(other);
+    segb_disconnect(client);
+}
+END_TEST
+
 static bool is_told_of(segb_client *client, const struct told *told,
                        const char *name)
 {
@@ -550,6 +627,7 @@ static Suite *watch_suite(void)
     tcase_add_checked_fixture(library, setup, teardown);
     tcase_add_test(library, library_calls_back);
     tcase_add_test(library, callback_ends_its_own_watching);
+    tcase_add_test(library, library_uses_nothing_of_who_has_unwatched);
     tcase_add_test(library, library_watches_on_at_the_next_broker);
     tcase_add_test(library, library_keeps_so_many_and_tells_what_is_lost);
     tcase_add_test(library, library_refuses_what_makes_no_sense);
