@@ -156,6 +156,17 @@ static bool is_service_there(const struct arguments *arguments)
     return r != SEGB_E_NO_BROKER;
 }
 
+/* Takes in what came. The broker may have been lost: waits for the next one. */
+static int keep_up(segb_client *client, const struct arguments *arguments)
+{
+    int r = segb_client_dispatch(client);
+
+    while (r == 0 && (r = segb_ping(client)) == SEGB_E_GONE &&
+           is_service_there(arguments))
+        r = 0;
+    return r;
+}
+
 int hold_until(segb_client *client, const struct arguments *arguments,
                hold_over_fn over, void *data)
 {
@@ -166,17 +177,11 @@ int hold_until(segb_client *client, const struct arguments *arguments,
             return STATUS_DONE;
         if (r < 0)
             return report_failure(arguments, "%s", strerror(errno));
-        if (r == TERMINAL_LATE && over && over(data))
-            return STATUS_DONE;
-        if (r == TERMINAL_LATE)
-            continue;
-        r = segb_client_dispatch(client);
-        /* The broker may have been lost: waits for the next one. */
-        while (r == 0 && (r = segb_ping(client)) == SEGB_E_GONE &&
-               is_service_there(arguments))
-            r = 0;
+        r = r == TERMINAL_LATE ? 0 : keep_up(client, arguments);
         if (r != 0)
             return report_code(arguments, r);
+        if (over && over(data))
+            return STATUS_DONE;
     }
 }
 

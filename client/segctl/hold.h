@@ -30,7 +30,8 @@ int hold_open(segb_client *client, const struct arguments *arguments,
 typedef bool (*hold_over_fn)(void *data);
 
 /* Waits until interrupted, until it is over (`over` may be NULL; it is asked
- * several times a second), or until the broker has gone. The exit status. */
+ * behind all that comes, and several times a second), or until the broker has
+ * gone. The exit status. */
 int hold_until(segb_client *client, const struct arguments *arguments,
                hold_over_fn over, void *data);
 

@@ -920,6 +920,20 @@ watches_segments() {
     ends "$values" 0 TERM
 }
 
+# Events come one upon the other meanwhile.
+ends_watching_when_stdout_is_lost() {
+    local watcher
+    "$segctl" watch >/dev/full 2>"$folder/lost" &
+    watcher=$!
+    await 20 grep -q 'watching until interrupted' "$folder/lost" ||
+        fail 'it does not watch'
+    await 20 eval "try 0 -q create more 1 --persist && try 0 -q remove more &&
+        ! kill -0 $watcher 2>/dev/null" || fail 'it watches on'
+    kill "$watcher" 2>/dev/null
+    ends "$watcher" 1
+    has "$(<"$folder/lost")" stdout 'No space left'
+}
+
 # ---- doorbells ----
 
 rings_and_waits() {
@@ -1028,7 +1042,7 @@ for test in helps tells_its_version refuses_wrong_usage \
     shows_progress_on_a_terminal share_ends_when_redeemed \
     share_ends_with_its_ticket freezes_what_is_freezable revokes publishes \
     put_is_opened_when_all_is_there waits_for_names watches_segments \
-    rings_and_waits places_memory \
+    ends_watching_when_stdout_is_lost rings_and_waits places_memory \
     holders_see_the_broker_end nothing_is_left; do
     check "$test"
 done
