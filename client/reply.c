@@ -246,7 +246,7 @@ static const char *take_items(segb_client *client, struct call *call,
 
     if (message_reply_rows(reply) != call->item_count)
         return "the broker answers for more or fewer than it was asked for";
-    for (unsigned i = 0; i < call->item_count && !wrong; i++)
+    for (unsigned i = 0; i < call->item_count && !wrong && !call->done; i++)
         wrong = message_reply_item(reply, i, &item) == 0
                     ? take_grant(client, &item, &call->items[i])
                     : "the broker's reply is not what was asked for";
@@ -262,7 +262,8 @@ static void take_granted(segb_client *client, struct call *call,
 
     if (wrong)
         nonsense(client, wrong);
-    else
+    /* What cannot be given back has ended the connection, and its calls. */
+    else if (!call->done)
         reply_finish(client, call, one->status, one->text, reply);
 }
 

@@ -7,6 +7,7 @@
 #include "tests/support/suite.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The answer to request `id`: a grant of a page's worth of memory. */
@@ -196,6 +197,56 @@ START_TEST(may_be_disconnected_by_a_callback)
 }
 END_TEST
 
+struct tally {
+    int refused; /* their handle was lost */
+    int ended;   /* with the connection */
+};
+
+static void count(segb_client *from, int status, segb_segment *segment,
+                  void *data)
+{
+    struct tally *tally = data;
+
+    REQUIRE(from == client && !segment);
+    tally->refused += status == SEGB_E_TOO_MANY_HANDLES;
+    tally->ended += status == SEGB_E_SYSTEM;
+}
+
+/* A grant whose handle was lost is given back. */
+#define LOST                                                                   \
+    "'ok':true,'grant':9007199254740991,'segment':17,'created':true,"          \
+    "'size':4000,'mapped_size':4096,'access':'ro','handles':{'memory':0}}"
+
+/* More is to be given back than waits for a broker that reads nothing, and who
+ * was asked last is answered first. */
+START_TEST(calls_back_once_where_nothing_more_can_be_given_back)
+{
+    enum { CALLS = 8000, UNASKED = 19000 };
+    static char answers[CALLS][sizeof(LOST) + 16];
+    static struct fake_step script[2 * CALLS + 5] = {FAKE_HELLO};
+    struct fake_step *asked = script + 2, *answered = asked + CALLS;
+    struct tally tally = {0};
+
+    answered[0].act = FAKE_LET_GO;
+    answered[2] = (struct fake_step){FAKE_PART, "{'id':1," LOST "\n", UNASKED};
+    for (int i = 0; i < CALLS; i++) {
+        snprintf(answers[i], sizeof(answers[i]), "{'id':%d," LOST,
+                 CALLS + 1 - i);
+        asked[i] = (struct fake_step){FAKE_EXPECT, "'op':'open'", 0};
+        answered[i == 0 ? 1 : i + 2] =
+            (struct fake_step){FAKE_SAY, answers[i], 0};
+    }
+    begin(script);
+    for (int i = 0; i < CALLS; i++)
+        REQUIRE_INT(segb_open_async(client, "x", NULL, count, &tally), 0);
+    while (tally.refused + tally.ended < CALLS && is_readable())
+        segb_client_dispatch(client);
+    end();
+    REQUIRE_INT(tally.refused + tally.ended, CALLS);
+    REQUIRE(tally.refused > 0 && tally.ended > 0);
+}
+END_TEST
+
 /* ---- threads ---- */
 
 struct asker {
@@ -315,6 +366,7 @@ int main(void)
     tcase_add_test(tests, calls_back_when_the_connection_ends);
     tcase_add_test(tests, calls_back_when_the_program_disconnects);
     tcase_add_test(tests, may_be_disconnected_by_a_callback);
+    tcase_add_test(tests, calls_back_once_where_nothing_more_can_be_given_back);
     tests = suite_case(suite, "threads", 30);
     tcase_add_test(tests, serves_several_threads_at_once);
     tcase_add_test(tests, gives_each_thread_its_own_reply_in_any_order);

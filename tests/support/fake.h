@@ -19,6 +19,7 @@ enum fake_act {
     FAKE_ANSWER,  /* `number` times: reads a line, sends its id with `text`;
                    * 0: until the client has gone */
     FAKE_WAIT,    /* for the test's fake_go */
+    FAKE_LET_GO,  /* from now on the client may go, which ends the script */
     FAKE_PAUSE,   /* `number` milliseconds */
     FAKE_HANG_UP  /* waits until the client has gone */
 };
