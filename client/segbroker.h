@@ -124,6 +124,10 @@ typedef struct segb_watcher segb_watcher;
  * their defaults. NULL in place of options means all defaults. An option that
  * this library does not know yet, and that is not zero, is
  * SEGB_E_INVALID_ARGUMENT.
+ *
+ * All other structs, those that the library fills among them, have no such
+ * size. They change only when the library's soname does (libsegbroker.so.0
+ * becomes .1), so that a program and its library agree on them.
  */
 typedef struct segb_connect_options {
     size_t struct_size;
