@@ -564,6 +564,26 @@ START_TEST(library_waits_for_an_event_loop)
 }
 END_TEST
 
+START_TEST(who_may_see_more_after_a_reload_is_served)
+{
+    SKIP_UNLESS(test_is_root(), "needs root to act as other users");
+    struct message_grant made;
+    struct raw alice;
+    char config[1024];
+    raw_open_as(&alice, recovery_broker.socket, TEST_ALICE, 0);
+    test_close(raw_create(&other, &made, "'name':'global/a','size':4096"));
+    begin_wait(&alice, 1, "global/a", LONG_MS);
+    expect_served(&alice);
+    snprintf(config, sizeof(config), "%s[access global/a]\nread = user:%u\n",
+             recovery_config, TEST_ALICE);
+    test_broker_configure(&recovery_broker, config);
+    raw_ask(&other, "{'id':1,'op':'reload'}");
+    REQUIRE_STR(raw_outcome(&other), "ok");
+    expect_grant(&alice, 1, made.segment);
+    raw_close(&alice);
+}
+END_TEST
+
 static void setup_tight(void)
 {
     start("[default]\n"
@@ -590,6 +610,7 @@ static Suite *wait_suite(void)
     tcase_add_test(tests, wait_ends_with_its_connection);
     tcase_add_test(tests, who_may_not_see_it_waits_on);
     tcase_add_test(tests, who_sees_it_and_may_not_open_it_is_told);
+    tcase_add_test(tests, who_may_see_more_after_a_reload_is_served);
     tcase_add_test(tests, connection_has_so_many);
     tcase_add_test(tests, user_has_so_many);
     tcase_add_test(tests, what_cannot_be_waited_for_is_refused);

@@ -343,6 +343,23 @@ static int read_until_overflow(void)
     return count;
 }
 
+/* Each of many small messages takes a whole buffer of the system's. Replies
+ * that wait for ten seconds get a connection cut off, events do not. */
+START_TEST(events_alone_get_nobody_cut_off)
+{
+    SKIP_UNLESS(!suite_quick(), "takes as long as it takes to be cut off");
+    watch(&watcher, "");
+    do_much();
+    for (int i = 0; i < 24; i++) {
+        raw_ask(&recovery_client, "{'id':1,'op':'ping'}");
+        REQUIRE(
+            !TEST_UNTIL(500, test_broker_logged(&recovery_broker, "cut off")));
+    }
+    REQUIRE(read_until_overflow() >= QUEUE);
+    expect_nothing(&watcher);
+}
+END_TEST
+
 START_TEST(who_does_not_read_stalls_nobody_and_is_told_what_he_lost)
 {
     struct message_grant made;
@@ -623,6 +640,7 @@ static Suite *watch_suite(void)
     tcase_add_test(tests, what_cannot_be_watched_is_refused);
     tcase_add_test(tests,
                    who_does_not_read_stalls_nobody_and_is_told_what_he_lost);
+    tcase_add_test(tests, events_alone_get_nobody_cut_off);
     tcase_add_test(tests, what_is_ended_is_not_told_though_it_was_queued);
     tcase_add_checked_fixture(library, setup, teardown);
     tcase_add_test(library, library_calls_back);
