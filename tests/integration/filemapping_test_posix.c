@@ -17,8 +17,9 @@ static HANDLE create(DWORD protect, const char *name)
 
 /* ---- fork ---- */
 
-/* The thread sanitizer knows no threads in the child of a process with some. */
-#ifdef __SANITIZE_THREAD__
+/* The thread sanitizer knows no threads in the child of a process with some,
+ * and the address sanitizer's memory may be locked there for ever. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 enum { CHILD_MAY_HAVE_THREADS = 0 };
 #else
 enum { CHILD_MAY_HAVE_THREADS = 1 };
