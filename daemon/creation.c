@@ -507,8 +507,7 @@ static int begin(struct call *call, struct creation *job)
     job->new = (struct registry_new){
         .size = create->size,
         .created_at = (uint64_t)time(NULL),
-        /* Huge pages always are: see
-         * segment_pages.h. */
+        /* Huge pages always are: see segment_pages.h. */
         .commit = create->commit || create->pages != PROTOCOL_PAGES_DEFAULT,
         .pages = create->pages,
         .numa = create->numa,

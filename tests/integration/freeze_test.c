@@ -156,16 +156,13 @@ END_TEST
 
 START_TEST(library_freezes)
 {
-    segb_connect_options options = {.struct_size = sizeof(options),
-                                    .socket = recovery_broker.socket};
     segb_create_options freezable = {.struct_size = sizeof(freezable),
                                      .freezable = 1};
     segb_open_options writable = {.struct_size = sizeof(writable),
                                   .access = SEGB_RW};
-    segb_client *client;
+    segb_client *client = recovery_connect();
     segb_segment *made, *opened;
     segb_info info;
-    REQUIRE_INT(segb_connect(&options, &client), 0);
     REQUIRE_INT(segb_create(client, "a", 4096, &freezable, &made), 0);
     REQUIRE_INT(segb_freeze(client, "a", 0, 0), SEGB_E_INVALID_ARGUMENT);
     REQUIRE_INT(segb_freeze(client, "b", 0, SEGB_FROZEN_YES), SEGB_E_NOT_FOUND);

@@ -23,10 +23,8 @@ static segb_client *client;
 
 static void setup(void)
 {
-    segb_connect_options options = {.struct_size = sizeof(options)};
     recovery_start(config);
-    options.socket = recovery_broker.socket;
-    REQUIRE_INT(segb_connect(&options, &client), 0);
+    client = recovery_connect();
 }
 
 static void teardown(void)

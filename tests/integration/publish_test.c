@@ -187,15 +187,11 @@ END_TEST
 
 START_TEST(library_publishes)
 {
-    segb_connect_options options = {.struct_size = sizeof(options),
-                                    .socket = recovery_broker.socket};
     segb_create_options later = {.struct_size = sizeof(later),
                                  .publish_later = 1};
-    segb_client *client, *reader;
+    segb_client *client = recovery_connect(), *reader = recovery_connect();
     segb_segment *made, *opened;
     segb_info info;
-    REQUIRE_INT(segb_connect(&options, &client), 0);
-    REQUIRE_INT(segb_connect(&options, &reader), 0);
     REQUIRE_INT(segb_create(client, "a", 4096, &later, &made), 0);
     REQUIRE_INT(segb_open(reader, "a", NULL, &opened), SEGB_E_BUSY);
     REQUIRE_INT(segb_stat(reader, "a", 0, &info), 0);

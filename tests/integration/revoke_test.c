@@ -197,13 +197,10 @@ END_TEST
 
 START_TEST(library_revokes_and_closes_what_was_revoked)
 {
-    segb_connect_options options = {.struct_size = sizeof(options),
-                                    .socket = recovery_broker.socket};
-    segb_client *client;
+    segb_client *client = recovery_connect();
     segb_segment *made;
     char *memory;
     int emptied = -1;
-    REQUIRE_INT(segb_connect(&options, &client), 0);
     REQUIRE_INT(segb_create(client, "a", 4096, NULL, &made), 0);
     REQUIRE_INT(segb_map(made, 0, 0, SEGB_RW, (void **)&memory), 0);
     memory[0] = 'x';

@@ -280,18 +280,9 @@ END_TEST
 
 /* ---- the library ---- */
 
-static segb_client *connect_library(void)
-{
-    segb_connect_options options = {.struct_size = sizeof(options),
-                                    .socket = recovery_broker.socket};
-    segb_client *client;
-    REQUIRE_INT(segb_connect(&options, &client), 0);
-    return client;
-}
-
 START_TEST(library_offers_and_redeems)
 {
-    segb_client *one = connect_library(), *two = connect_library();
+    segb_client *one = recovery_connect(), *two = recovery_connect();
     segb_offer_options options = {
         .struct_size = sizeof(options), .access = SEGB_RW, .uses = 2};
     segb_segment *made, *came;
@@ -319,7 +310,7 @@ END_TEST
 
 START_TEST(library_refuses_what_makes_no_sense)
 {
-    segb_client *client = connect_library();
+    segb_client *client = recovery_connect();
     segb_offer_options options = {.struct_size = sizeof(options), .uses = 1001};
     segb_segment *made, *came = NULL;
     REQUIRE_INT(segb_create(client, NULL, 4096, NULL, &made), 0);
@@ -346,7 +337,7 @@ END_TEST
 /* Grants have other numbers then: the first one's is the second's before. */
 START_TEST(library_offers_the_right_one_after_the_broker_died)
 {
-    segb_client *client = connect_library();
+    segb_client *client = recovery_connect();
     segb_segment *first, *second, *came;
     REQUIRE_INT(segb_create(client, NULL, 4096, NULL, &first), 0);
     REQUIRE_INT(segb_create(client, NULL, 4096, NULL, &second), 0);
@@ -377,7 +368,7 @@ static void note_segment(segb_client *client, int status, segb_segment *segment,
 
 START_TEST(library_redeems_for_an_event_loop)
 {
-    segb_client *client = connect_library();
+    segb_client *client = recovery_connect();
     segb_segment *made, *came = NULL;
     REQUIRE_INT(segb_create(client, NULL, 4096, NULL, &made), 0);
     REQUIRE_INT(segb_offer(made, NULL, ticket, sizeof(ticket)), 0);

@@ -27,6 +27,15 @@ void recovery_stop(void)
     test_broker_stop(&recovery_broker);
 }
 
+segb_client *recovery_connect(void)
+{
+    segb_connect_options options = {.struct_size = sizeof(options),
+                                    .socket = recovery_broker.socket};
+    segb_client *client;
+    REQUIRE_INT(segb_connect(&options, &client), 0);
+    return client;
+}
+
 void recovery_crash(void)
 {
     test_broker_crash(&recovery_broker);

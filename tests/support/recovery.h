@@ -5,6 +5,7 @@
 #define SEGBROKER_TESTS_RECOVERY_H
 
 #include "broker.h"
+#include "client/segbroker.h"
 #include "raw.h"
 
 enum { RECOVERY_PAGE = 4096, RECOVERY_SOON_MS = 5000 };
@@ -17,6 +18,9 @@ extern const char recovery_config[];
 
 void recovery_start(const char *config);
 void recovery_stop(void);
+
+/* Another client, of the library. */
+segb_client *recovery_connect(void);
 
 /* The broker dies, and the client connects again. */
 void recovery_crash(void);

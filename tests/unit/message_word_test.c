@@ -6,63 +6,29 @@
 
 #include <check.h>
 
+/* Each of a kind's words, from the first on, reads as what it was written for.
+ */
+#define EXPECT_WORDS(kind, name, first, end)                                   \
+    do {                                                                       \
+        for (int i = (first); i < (end); i++) {                                \
+            enum protocol_##kind read;                                         \
+            ck_assert_int_eq(                                                  \
+                message_##name##_parse(                                        \
+                    message_##name##_name((enum protocol_##kind)i), &read),    \
+                0);                                                            \
+            ck_assert_int_eq(read, i);                                         \
+        }                                                                      \
+    } while (0)
+
 START_TEST(every_word_stands_for_one_thing)
 {
-    enum protocol_op op;
-    enum protocol_error error;
-    enum protocol_access access;
-    enum protocol_state state;
-    enum protocol_log_level level;
-    enum protocol_event event;
-    enum protocol_pages pages;
-
-    for (int i = 0; i < PROTOCOL_OPS; i++) {
-        ck_assert_int_eq(
-            message_op_parse(message_op_name((enum protocol_op)i), &op), 0);
-        ck_assert_int_eq(op, i);
-    }
-    for (int i = PROTOCOL_BAD_REQUEST; i < PROTOCOL_ERRORS; i++) {
-        ck_assert_int_eq(
-            message_error_parse(message_error_name((enum protocol_error)i),
-                                &error),
-            0);
-        ck_assert_int_eq(error, i);
-    }
-    for (int i = 0; i < PROTOCOL_ACCESSES; i++) {
-        ck_assert_int_eq(
-            message_access_parse(message_access_name((enum protocol_access)i),
-                                 &access),
-            0);
-        ck_assert_int_eq(access, i);
-    }
-    for (int i = 0; i < PROTOCOL_STATES; i++) {
-        ck_assert_int_eq(
-            message_state_parse(message_state_name((enum protocol_state)i),
-                                &state),
-            0);
-        ck_assert_int_eq(state, i);
-    }
-    for (int i = 0; i < PROTOCOL_LOG_LEVELS; i++) {
-        ck_assert_int_eq(
-            message_level_parse(message_level_name((enum protocol_log_level)i),
-                                &level),
-            0);
-        ck_assert_int_eq(level, i);
-    }
-    for (int i = 0; i < PROTOCOL_EVENTS; i++) {
-        ck_assert_int_eq(
-            message_event_parse(message_event_name((enum protocol_event)i),
-                                &event),
-            0);
-        ck_assert_int_eq(event, i);
-    }
-    for (int i = 0; i < PROTOCOL_PAGES_KINDS; i++) {
-        ck_assert_int_eq(
-            message_pages_parse(message_pages_name((enum protocol_pages)i),
-                                &pages),
-            0);
-        ck_assert_int_eq(pages, i);
-    }
+    EXPECT_WORDS(op, op, 0, PROTOCOL_OPS);
+    EXPECT_WORDS(error, error, PROTOCOL_BAD_REQUEST, PROTOCOL_ERRORS);
+    EXPECT_WORDS(access, access, 0, PROTOCOL_ACCESSES);
+    EXPECT_WORDS(state, state, 0, PROTOCOL_STATES);
+    EXPECT_WORDS(log_level, level, 0, PROTOCOL_LOG_LEVELS);
+    EXPECT_WORDS(event, event, 0, PROTOCOL_EVENTS);
+    EXPECT_WORDS(pages, pages, 0, PROTOCOL_PAGES_KINDS);
 }
 END_TEST
 
