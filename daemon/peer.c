@@ -67,7 +67,6 @@ static void let_go(struct peer *peer)
     watches_forget(peer);
     registry_release_all(&peer->broker->registry, &peer->holder);
     frame_reader_deinit(&peer->reader);
-    output_drop(&peer->output);
     output_batch_clear(&peer->broker->peers.batch);
     broker_end_turn(peer->broker);
 }
@@ -95,20 +94,38 @@ void peer_close(struct peer *peer)
     peer->connection = connection_close(peer->connection, on_closed, peer);
 }
 
-/* Stops serving; the peer is closed once it has read what it was sent. */
-static void linger(struct peer *peer)
+/* Goes on with the last replies; true when all are read. */
+static bool has_said_all(struct peer *peer)
 {
     struct output_target target = target_of(peer);
+    uint64_t sent = peer->output.sent;
+    int r = output_flush(&peer->output, &target, &peer->broker->peers.batch);
 
+    if (sent != peer->output.sent)
+        peer->moved_at = uv_now(&peer->broker->loop);
+    connection_watch(peer->connection,
+                     r == OUTPUT_WAITS ? CONNECTION_WRITABLE : 0);
+    if (r > 0)
+        return false;
     connection_finish(peer->connection);
-    let_go(peer);
-    peer->state = PEER_LINGERING;
-    peer->moved_at = uv_now(&peer->broker->loop);
-    connection_watch(peer->connection, 0);
-    if (output_settle(&peer->output, &target))
+    return r < 0 || output_settle(&peer->output, &target);
+}
+
+static void say_last(struct peer *peer)
+{
+    if (has_said_all(peer))
         peer_close(peer);
     else
         broker_needs_tick(peer->broker);
+}
+
+/* Stops serving; the peer is closed once it has read its last replies. */
+static void linger(struct peer *peer)
+{
+    let_go(peer);
+    peer->state = PEER_LINGERING;
+    peer->moved_at = uv_now(&peer->broker->loop);
+    say_last(peer);
 }
 
 void peer_finish(struct peer *peer)
@@ -133,6 +150,7 @@ static void cut_off(struct peer *peer)
                 (unsigned long long)peer->id, peer->caller->label,
                 (unsigned long long)peer->process);
     peer->broker->counters.cut_off++;
+    output_drop(&peer->output);
     linger(peer);
 }
 
@@ -390,6 +408,8 @@ static void on_ready(void *data, unsigned events)
 
     if (events == 0)
         peer_close(peer);
+    else if (peer->state == PEER_LINGERING)
+        say_last(peer);
     else if (events & CONNECTION_WRITABLE)
         peer_flush(peer);
     else
@@ -418,14 +438,14 @@ static void on_retry(uv_timer_t *timer)
 /* True when the peer must be looked at again. */
 static bool look_after(struct peer *peer)
 {
-    struct output_target target = target_of(peer);
     uint64_t now = uv_now(&peer->broker->loop);
     bool late = now - peer->moved_at > PEER_STALL_SECONDS * 1000;
 
     if (peer->state == PEER_LINGERING) {
+        if (late)
+            output_drop(&peer->output);
         /* Unread handles stay counted as long as they are there. */
-        if (output_settle(&peer->output, &target) ||
-            (late && peer->output.unread == 0))
+        if (has_said_all(peer) || (late && peer->output.unread == 0))
             peer_close(peer);
         return peer->state == PEER_LINGERING;
     }

@@ -92,6 +92,40 @@ START_TEST(requests_before_a_too_long_line_are_answered)
 }
 END_TEST
 
+/* That many refused requests and a line that is none, read late: somewhere
+ * among these numbers the last answer does not fit any more. */
+static void expect_answers_read_late(unsigned count)
+{
+    static const char request[] = "{\"id\":1,\"op\":\"x\"}\n";
+    size_t size = sizeof(request) - 1;
+    char *lines = malloc(count * size + 3);
+    struct raw bad;
+    REQUIRE(lines != NULL);
+    for (unsigned i = 0; i < count; i++)
+        memcpy(lines + i * size, request, size);
+    memcpy(lines + count * size, "[]\n", 3);
+    raw_open(&bad, bystander_broker.socket);
+    REQUIRE(raw_send(&bad, lines, count * size + 3));
+    free(lines);
+    raw_ask(&bystander, "{'id':1,'op':'ping'}");
+    for (unsigned i = 0; i < count; i++) {
+        REQUIRE_INT(raw_reply(&bad)->id, 1);
+        REQUIRE_STR(raw_outcome(&bad), "unknown-op");
+    }
+    raw_reply(&bad);
+    REQUIRE(!bad.reply.has_id);
+    REQUIRE_STR(raw_outcome(&bad), "bad-request");
+    REQUIRE(raw_ends(&bad, 5000));
+    raw_close(&bad);
+}
+
+START_TEST(last_answer_comes_to_who_reads_late)
+{
+    for (unsigned count = 100; count < 3000; count += 100)
+        expect_answers_read_late(count);
+}
+END_TEST
+
 START_TEST(endless_line_is_cut_off_and_takes_no_memory)
 {
     enum { CHUNK = 65536, CHUNKS = 1600 }; /* 100 MB */
@@ -453,6 +487,7 @@ static Suite *malformed_suite(void)
     tcase_add_test(tests,
                    line_of_64_kib_is_served_and_longer_ends_the_connection);
     tcase_add_test(tests, requests_before_a_too_long_line_are_answered);
+    tcase_add_test(tests, last_answer_comes_to_who_reads_late);
     tcase_add_test(tests, endless_line_is_cut_off_and_takes_no_memory);
     tcase_add_test(tests, deep_nesting_is_malformed);
     tcase_add_test(tests, nul_bytes_are_malformed);
