@@ -27,7 +27,8 @@ enum {
     INPUT_SIZE = 4096,
     NOTES_MAX = CONNECTION_RECEIVE_MAX, /* handles of one record */
     DEBTS_MAX = 256,
-    NO_DEBT = -1
+    NO_DEBT = -1,
+    NEWS_MS = 1000 /* more than enough until an end is heard of */
 };
 
 /* A handle in a client that it was not told of yet. */
@@ -562,6 +563,9 @@ int connection_send(struct connection *connection, const char *bytes,
     struct connection *c = connection;
 
     (void)handles; /* they are there already */
+    /* What it answered to may be heard of before its own end. */
+    if (c->write.pending && HasOverlappedIoCompleted(&c->write.overlapped))
+        connection_wait(c, true, NEWS_MS);
     if (c->failed)
         return CONNECTION_E_GONE;
     if (c->write.pending)
