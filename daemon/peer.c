@@ -284,6 +284,11 @@ static int serve_some(struct peer *peer, uint64_t began)
     return r;
 }
 
+static bool has_work(const struct peer *peer)
+{
+    return frame_reader_has_bytes(&peer->reader) || !group_is_begun(peer);
+}
+
 /* The peer's lines wait until others have had their turn. */
 static void wait_for_turn(struct peer *peer)
 {
@@ -318,7 +323,7 @@ static void serve_lines(struct peer *peer)
         if (!is_served(peer) || peer->output.queue)
             return;
     } while (r == FRAME_LINE && !is_over(began, TURN_NS));
-    if (r == FRAME_LINE)
+    if (r == FRAME_LINE && has_work(peer))
         wait_for_turn(peer);
 }
 

@@ -341,20 +341,20 @@ int registry_grant(struct registry *registry, struct entry *entry,
                    struct holder *holder, struct quota_charge *charge,
                    struct grant **grant)
 {
-    struct grant *g = calloc(1, sizeof(*g));
+    struct grant *g = malloc(sizeof(*g));
 
     if (!g)
         return REGISTRY_E_NOMEM;
-    g->id = registry->next_grant;
+    *g = (struct grant){.id = registry->next_grant,
+                        .entry = entry,
+                        .holder = holder,
+                        .charge = *charge};
     HASH_ADD(hh, registry->grants, id, sizeof(g->id), g);
     if (!TABLE_HOLDS(hh, g)) {
         free(g);
         return REGISTRY_E_NOMEM;
     }
     registry->next_grant++;
-    g->entry = entry;
-    g->holder = holder;
-    g->charge = *charge;
     *charge = (struct quota_charge){0};
     DL_APPEND(holder->grants, g);
     holder->count++;

@@ -216,8 +216,13 @@ int frame_reader_keep(struct frame_reader *r)
     return 0;
 }
 
+bool frame_reader_has_bytes(const struct frame_reader *r)
+{
+    return r->kept_taken < r->kept.size || r->lent_size > 0;
+}
+
 void frame_reader_drop_unclaimed(struct frame_reader *r)
 {
-    if (r->kept_taken == r->kept.size && r->lent_size == 0)
+    if (!frame_reader_has_bytes(r))
         drop_handles(r);
 }

@@ -80,6 +80,9 @@ int frame_reader_feed_handles(struct frame_reader *r,
  */
 int frame_reader_next(struct frame_reader *r, const char **line, size_t *size);
 
+/* Whether bytes are left that were in no line yet. */
+bool frame_reader_has_bytes(const struct frame_reader *r);
+
 /*
  * Copies what is left of the lent bytes, whole lines included, so that the
  * lender may reuse its buffer. 0 or FRAME_E_NOMEM.

@@ -1,11 +1,13 @@
 /*
- * cJSON parses, and is looked after where it is lenient: it keeps duplicate
- * keys, cuts strings at \u0000, takes what lies behind the value, control
- * characters in strings, 01 and 1., and reads numbers as doubles.
+ * What is plain is read at once (plain.h). cJSON parses the rest, and is looked
+ * after where it is lenient: it keeps duplicate keys, cuts strings at \u0000,
+ * takes what lies behind the value, control characters in strings, 01 and 1.,
+ * and reads numbers as doubles.
  */
 #include "json.h"
 
 #include "line.h"
+#include "plain.h"
 #include "protocol.h"
 
 #include <errno.h>
@@ -41,7 +43,7 @@ static const char *tree_problem(const cJSON *container, int depth)
     return problem;
 }
 
-cJSON *json_parse(const char *line, size_t size, const char **problem)
+cJSON *json_parse_odd(const char *line, size_t size, const char **problem)
 {
     const char *end = NULL;
     cJSON *tree;
@@ -71,10 +73,27 @@ cJSON *json_parse(const char *line, size_t size, const char **problem)
     return NULL;
 }
 
+cJSON *json_parse(const char *line, size_t size, const char **problem)
+{
+    cJSON *tree = plain_parse(line, size);
+
+    return tree ? tree : json_parse_odd(line, size, problem);
+}
+
+void json_free(cJSON *tree)
+{
+    if (plain_is(tree))
+        plain_free(tree);
+    else
+        cJSON_Delete(tree);
+}
+
 const cJSON *json_member(const cJSON *object, const char *key)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    const cJSON *item = object ? object->child : NULL;
 
+    while (item && (!item->string || strcmp(item->string, key) != 0))
+        item = item->next;
     return item && !cJSON_IsNull(item) ? item : NULL;
 }
 

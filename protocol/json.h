@@ -13,10 +13,14 @@
 #include <stdint.h>
 
 /*
- * The tree of a line that is one good object, for cJSON_Delete. Else NULL and
+ * The tree of a line that is one good object, for json_free. Else NULL and
  * what is wrong, or NULL where memory is short.
  */
 cJSON *json_parse(const char *line, size_t size, const char **problem);
+void json_free(cJSON *tree);
+
+/* The same by cJSON alone, as it is for a line that is not plain. */
+cJSON *json_parse_odd(const char *line, size_t size, const char **problem);
 
 /* A member of an object; NULL when it is absent or null. */
 const cJSON *json_member(const cJSON *object, const char *key);

@@ -5,9 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Whether there are only printable ASCII characters and no escapes, looked at
- * eight at a time: so are most lines, and they need no closer look. */
-static bool is_plain(const char *line, size_t size)
+/* Looked at eight at a time: most lines are, and need no closer look. */
+bool line_is_plain(const char *line, size_t size)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
     const char *end = line + size;
@@ -16,8 +15,9 @@ static bool is_plain(const char *line, size_t size)
     for (; end - line >= 8; line += 8) {
         memcpy(&word, line, 8);
         /* A byte's top bit is set where the byte itself has it, where the
-         * byte is below 0x20, and where it is a backslash. */
-        bad |= word | (word - ones * 0x20) | ((word ^ (ones * '\\')) - ones);
+         * byte is 0x7f or below 0x20, and where it is a backslash. */
+        bad |= word | (word + ones) | (word - ones * 0x20) |
+               ((word ^ (ones * '\\')) - ones);
     }
     if (bad & (ones << 7))
         return false;
@@ -135,7 +135,7 @@ const char *line_token_problem(const char *line, size_t size)
 
 const char *line_problem(const char *line, size_t size)
 {
-    if (is_plain(line, size))
+    if (line_is_plain(line, size))
         return NULL;
     if (!utf8_valid(line, size))
         return "it is not valid UTF-8";

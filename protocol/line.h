@@ -4,7 +4,12 @@
 #ifndef SEGBROKER_LINE_H
 #define SEGBROKER_LINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+/* Whether there are only ASCII characters, no control characters and no
+ * escapes. */
+bool line_is_plain(const char *line, size_t size);
 
 /*
  * NULL when the line is valid UTF-8 without control characters other than

@@ -708,12 +708,12 @@ int message_request_decode(const char *line, size_t size,
     if (r == 0)
         request->document = tree;
     else
-        cJSON_Delete(tree);
+        json_free(tree);
     return r;
 }
 
 void message_request_deinit(struct message_request *request)
 {
-    cJSON_Delete(request->document);
+    json_free(request->document);
     request->document = NULL;
 }

@@ -1,7 +1,7 @@
 /*
  * Typed messages to JSON lines and back: the same code in broker and client.
  *
- * What comes in is parsed by cJSON and checked in full before a caller sees
+ * What comes in is parsed (json.h) and checked in full before a caller sees
  * it. What goes out is written by one small writer, because a reply's cost is
  * the broker's.
  *

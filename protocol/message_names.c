@@ -1,6 +1,7 @@
 /*
  * The words of the protocol, and what a segment may be called.
  */
+#include "line.h"
 #include "message.h"
 #include "utf8.h"
 
@@ -223,12 +224,14 @@ const char *message_name_problem(const char *name, size_t size)
         return "a name has at least one byte";
     if (size > PROTOCOL_NAME_MAX)
         return "a name has at most 200 bytes";
-    if (!utf8_valid(name, size))
-        return "a name is valid UTF-8";
-    if (utf8_has_control(name, size))
-        return "a name has no control characters";
-    if (memchr(name, '\\', size))
-        return "a name has no backslash";
+    if (!line_is_plain(name, size)) {
+        if (!utf8_valid(name, size))
+            return "a name is valid UTF-8";
+        if (utf8_has_control(name, size))
+            return "a name has no control characters";
+        if (memchr(name, '\\', size))
+            return "a name has no backslash";
+    }
     if (size == strlen(PROTOCOL_GLOBAL_PREFIX) &&
         memcmp(name, PROTOCOL_GLOBAL_PREFIX, size) == 0)
         return "something must follow global/";

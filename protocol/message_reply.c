@@ -63,7 +63,7 @@ int message_reply_decode(const char *line, size_t size,
 
 void message_reply_deinit(struct message_reply *reply)
 {
-    cJSON_Delete(reply->document);
+    json_free(reply->document);
     reply->document = NULL;
 }
 

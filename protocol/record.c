@@ -223,6 +223,6 @@ int record_decode(const char *line, size_t size, struct record *record)
 
 void record_deinit(struct record *record)
 {
-    cJSON_Delete(record->document);
+    json_free(record->document);
     record->document = NULL;
 }

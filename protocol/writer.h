@@ -121,12 +121,22 @@ static inline void put_string(struct writer *w, const char *text)
 
 static inline void put_key(struct writer *w, const char *key)
 {
-    if (w->comma)
-        put_byte(w, ',');
+    size_t size = strlen(key), most = size + sizeof(",\"\":") - 1;
+    char *at;
+
+    if (most > w->room && !make_room(w, most))
+        return;
+    at = w->at;
+    *at = ',';
+    at += w->comma;
     w->comma = true;
-    put_byte(w, '"');
-    put(w, key, strlen(key));
-    put(w, "\":", 2);
+    *at++ = '"';
+    memcpy(at, key, size);
+    at += size;
+    *at++ = '"';
+    *at++ = ':';
+    w->room -= (size_t)(at - w->at);
+    w->at = at;
 }
 
 static inline void put_word(struct writer *w, const char *word)

@@ -2,7 +2,9 @@
  * Any bytes, taken for a request and for a reply. What is understood must
  * come back the same when it is written and read again.
  */
+#include "json.h"
 #include "message.h"
+#include "plain.h"
 #include "utf8.h"
 
 #include <string.h>
@@ -11,6 +13,23 @@ static void require(bool condition)
 {
     if (!condition)
         __builtin_trap();
+}
+
+/* ---- trees ---- */
+
+/* What is read at once is what cJSON reads. */
+static void check_plain(const char *line, size_t size)
+{
+    cJSON *plain = plain_parse(line, size), *odd;
+    const char *problem;
+
+    if (!plain)
+        return;
+    odd = json_parse_odd(line, size, &problem);
+    require(odd != NULL);
+    require(cJSON_Compare(plain, odd, true));
+    json_free(odd);
+    json_free(plain);
 }
 
 /* ---- requests ---- */
@@ -224,6 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    check_plain((const char *)data, size);
     read_request((const char *)data, size);
     read_reply((const char *)data, size);
     return 0;
