@@ -1,0 +1,382 @@
+/*
+ * Counts user instructions and system calls of one request: `count_bench`
+ * prints a line `CASE WHERE INSTRUCTIONS CALLS` for each case. Each is played
+ * in two lengths and the difference is divided, so that beginnings and ends
+ * drop out.
+ *
+ * `count_bench CASE WHERE` prints what the profile of that case is made of:
+ * the process's maps, an empty line, and lines `ADDRESS COUNT`.
+ */
+#include "stepper.h"
+
+#include "client/segbroker.h"
+#include "tests/support/broker.h"
+#include "tests/support/memory.h"
+#include "tests/support/raw.h"
+#include "tests/support/suite.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { LENGTH = 2, LENGTHS = 2 * LENGTH, SIZE = 1 << 20 };
+
+#define NAME "global/bench/frames"
+
+/* Budgets and rules are looked at as in a real installation. */
+static const char config[] = "[default]\n"
+                             "bytes = 4GiB\n"
+                             "requests_per_second = 1000000\n"
+                             "[user root]\n"
+                             "bytes = 4GiB\n"
+                             "grants = 10000\n"
+                             "[group root]\n"
+                             "bytes = 4GiB\n"
+                             "[access global/other/*]\n"
+                             "read = everyone\n"
+                             "[access global/bench/*]\n"
+                             "create = user:root\n"
+                             "write = user:root\n"
+                             "read = everyone\n";
+
+/* ---- clients ---- */
+
+struct session {
+    struct raw raw;
+    segb_client *client;
+    uint64_t grants[LENGTHS];
+    segb_segment *segments[LENGTHS];
+};
+
+static void check(int r)
+{
+    if (r < 0)
+        FAIL("%s: %s", segb_strerror(r), segb_last_detail());
+}
+
+static void raw_get(struct session *s, unsigned i)
+{
+    struct message_grant grant;
+
+    test_close(raw_open_segment(&s->raw, &grant, "'name':'" NAME "'"));
+    s->grants[i] = grant.grant;
+}
+
+static void raw_make(struct session *s, unsigned i)
+{
+    struct message_grant grant;
+
+    test_close(raw_create(&s->raw, &grant, "'size':4096"));
+    s->grants[i] = grant.grant;
+}
+
+static void raw_drop(struct session *s, unsigned i)
+{
+    raw_release(&s->raw, s->grants[i]);
+}
+
+/* Gives the grant back and takes another one in one message, as it comes from
+ * a client of the library that attaches again and again. */
+static void raw_exchange(struct session *s, unsigned i)
+{
+    struct message_grant grant;
+
+    (void)i;
+    raw_say(&s->raw,
+            "{'id':1,'op':'release','grant':%" PRIu64 "}\n"
+            "{'id':2,'op':'open','name':'" NAME "'}",
+            s->grants[0]);
+    raw_reply(&s->raw);
+    REQUIRE_STR(raw_outcome(&s->raw), "ok");
+    raw_reply(&s->raw);
+    test_close(raw_grant(&s->raw, &grant));
+    s->grants[0] = grant.grant;
+}
+
+static void raw_get_first(struct session *s, unsigned i)
+{
+    if (i == 0)
+        raw_get(s, 0);
+}
+
+static void raw_drop_first(struct session *s, unsigned i)
+{
+    if (i == 0)
+        raw_drop(s, 0);
+}
+
+static void raw_ping(struct session *s, unsigned i)
+{
+    (void)i;
+    raw_ask(&s->raw, "{'id':1,'op':'ping'}");
+}
+
+static void library_get(struct session *s, unsigned i)
+{
+    check(segb_open(s->client, NAME, NULL, &s->segments[i]));
+}
+
+static void library_make(struct session *s, unsigned i)
+{
+    check(segb_create(s->client, NULL, 4096, NULL, &s->segments[i]));
+}
+
+static void library_drop(struct session *s, unsigned i)
+{
+    segb_close(s->segments[i]);
+}
+
+static void library_attach(struct session *s, unsigned i)
+{
+    void *memory;
+
+    library_get(s, i);
+    check(segb_map(s->segments[i], 0, 0, SEGB_RO, &memory));
+    check(segb_unmap(memory));
+    library_drop(s, i);
+}
+
+static void library_ping(struct session *s, unsigned i)
+{
+    (void)i;
+    check(segb_ping(s->client));
+}
+
+/* ---- cases ---- */
+
+enum where { BROKER, LIBRARY };
+
+static const char *const WHERE[] = {"broker", "library"};
+
+typedef void act(struct session *s, unsigned i);
+
+/* `once` is counted; before it and behind it is not. */
+static const struct play {
+    const char *name;
+    enum where where;
+    act *before;
+    act *once;
+    act *behind;
+} PLAYS[] = {
+    {"attach", BROKER, NULL, raw_get, raw_drop},
+    {"release", BROKER, raw_get, raw_drop, NULL},
+    {"release+attach", BROKER, raw_get_first, raw_exchange, raw_drop_first},
+    {"create", BROKER, NULL, raw_make, raw_drop},
+    {"ping", BROKER, NULL, raw_ping, NULL},
+    {"attach", LIBRARY, NULL, library_attach, NULL},
+    {"open", LIBRARY, NULL, library_get, library_drop},
+    {"close", LIBRARY, library_get, library_drop, NULL},
+    {"create", LIBRARY, NULL, library_make, library_drop},
+    {"ping", LIBRARY, NULL, library_ping, NULL},
+};
+
+enum { PLAY_COUNT = sizeof(PLAYS) / sizeof(PLAYS[0]) };
+
+/* ---- who asks ---- */
+
+struct driver {
+    const struct play *play;
+    const char *socket;
+    int ends[2]; /* of a socket pair: the counter's, and his */
+};
+
+static void tell(int fd, unsigned number)
+{
+    REQUIRE(write(fd, &number, sizeof(number)) == sizeof(number));
+}
+
+/* False when the other side has ended. */
+static bool hear(int fd, unsigned *number)
+{
+    return read(fd, number, sizeof(*number)) == sizeof(*number);
+}
+
+static void act_all(act *each, struct session *s, unsigned count)
+{
+    for (unsigned i = 0; each && i < count; i++)
+        each(s, i);
+}
+
+/* Told a number it gets ready, and told again it plays. */
+static void drive(void *data)
+{
+    const struct driver *driver = data;
+    const segb_connect_options options = {.struct_size = sizeof(options),
+                                          .socket = driver->socket};
+    struct session s = {.client = NULL};
+    unsigned count, go;
+
+    close(driver->ends[0]);
+    raw_open(&s.raw, driver->socket);
+    check(segb_connect(&options, &s.client));
+    while (hear(driver->ends[1], &count)) {
+        act_all(driver->play->before, &s, count);
+        tell(driver->ends[1], count);
+        if (!hear(driver->ends[1], &go))
+            break;
+        act_all(driver->play->once, &s, count);
+        raise(SIGSTOP);
+        act_all(driver->play->behind, &s, count);
+    }
+    segb_disconnect(s.client);
+    raw_close(&s.raw);
+}
+
+struct counted {
+    const struct play *play;
+    struct driver driver;
+    test_pid asks;   /* the driver's process */
+    test_pid target; /* the one whose instructions count */
+};
+
+static void start(struct counted *counted, const struct test_broker *broker,
+                  const struct play *play)
+{
+    *counted = (struct counted){
+        .play = play, .driver = {.play = play, .socket = broker->socket}};
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+                       counted->driver.ends) == 0);
+    counted->asks = test_fork(drive, &counted->driver);
+    close(counted->driver.ends[1]);
+    counted->target = play->where == BROKER ? broker->serving : counted->asks;
+}
+
+static void end(struct counted *counted)
+{
+    close(counted->driver.ends[0]);
+    REQUIRE_INT(test_join(counted->asks), 0);
+}
+
+/* Plays it `length` times; the caller frees what was counted. */
+static struct stepper *run(struct counted *counted, unsigned length)
+{
+    struct stepper *stepper = stepper_new();
+    int end = counted->driver.ends[0];
+    unsigned ready;
+
+    REQUIRE(stepper != NULL);
+    tell(end, length);
+    if (!hear(end, &ready))
+        FAIL("who asks for %s has ended", counted->play->name);
+    if (!stepper_take(stepper, counted->target))
+        FAIL("process %ld cannot be traced: root may, if its container lets "
+             "him (CAP_SYS_PTRACE)",
+             counted->target);
+    tell(end, length);
+    if (!stepper_follow(stepper, counted->asks))
+        FAIL("a process ended while %s was counted", counted->play->name);
+    stepper_leave(stepper);
+    test_signal(counted->asks, SIGCONT);
+    return stepper;
+}
+
+/* ---- what is printed ---- */
+
+static void print_counts(struct counted *counted)
+{
+    struct stepper *lengths[2];
+    double instructions, calls;
+
+    lengths[0] = run(counted, LENGTH);
+    lengths[1] = run(counted, 2 * LENGTH);
+    instructions = (double)(stepper_instructions(lengths[1]) -
+                            stepper_instructions(lengths[0]));
+    calls = (double)(stepper_calls(lengths[1]) - stepper_calls(lengths[0]));
+    printf("%s %s %.1f %.2f\n", counted->play->name,
+           WHERE[counted->play->where], instructions / LENGTH, calls / LENGTH);
+    fflush(stdout);
+    stepper_free(lengths[0]);
+    stepper_free(lengths[1]);
+}
+
+static void print_maps(test_pid pid)
+{
+    char path[64], text[4096];
+    size_t size;
+    FILE *maps;
+
+    snprintf(path, sizeof(path), "/proc/%ld/maps", pid);
+    maps = fopen(path, "re");
+    REQUIRE(maps != NULL);
+    while ((size = fread(text, 1, sizeof(text), maps)) > 0)
+        fwrite(text, 1, size, stdout);
+    fclose(maps);
+    printf("\n");
+}
+
+static void print_place(void *unused, const struct stepper_place *place)
+{
+    (void)unused;
+    printf("%" PRIx64 " %.2f\n", place->address, (double)place->count / LENGTH);
+}
+
+static void print_profile(struct counted *counted)
+{
+    struct stepper *stepper = run(counted, LENGTH);
+
+    print_maps(counted->target);
+    stepper_places(stepper, print_place, NULL);
+    stepper_free(stepper);
+}
+
+/* ---- all of it ---- */
+
+static void play(const struct test_broker *broker, const struct play *play,
+                 void (*print)(struct counted *counted))
+{
+    struct counted counted;
+
+    start(&counted, broker, play);
+    /* What is made once is made now. */
+    stepper_free(run(&counted, LENGTH));
+    print(&counted);
+    end(&counted);
+}
+
+/* The same addresses in every run: no byte is copied otherwise for where it
+ * lies. */
+static void fix_addresses(char **argv)
+{
+    int now = personality(0xffffffff);
+
+    if (now >= 0 && !(now & ADDR_NO_RANDOMIZE) &&
+        personality((unsigned)now | ADDR_NO_RANDOMIZE) >= 0)
+        execv("/proc/self/exe", argv);
+}
+
+static bool is_asked_for(const struct play *play, int argc, char **argv)
+{
+    return argc < 3 || (strcmp(argv[1], play->name) == 0 &&
+                        strcmp(argv[2], WHERE[play->where]) == 0);
+}
+
+int main(int argc, char **argv)
+{
+    char preload[TEST_PATH_MAX];
+    const char *environment[] = {preload, NULL};
+    struct test_broker_options options = {.config = config,
+                                          .environment = environment};
+    struct test_broker broker;
+    struct raw owner;
+    struct message_grant grant;
+
+    fix_addresses(argv);
+    test_path(preload, "LD_PRELOAD=%.*s/clock.so",
+              (int)(strrchr(test_program(), '/') - test_program()),
+              test_program());
+    test_broker_start(&broker, &options);
+    raw_open(&owner, broker.socket);
+    test_close(raw_create(&owner, &grant, "'name':'" NAME "','size':%d", SIZE));
+    for (int i = 0; i < PLAY_COUNT; i++) {
+        if (is_asked_for(&PLAYS[i], argc, argv))
+            play(&broker, &PLAYS[i], argc < 3 ? print_counts : print_profile);
+    }
+    raw_close(&owner);
+    test_broker_stop(&broker);
+    return 0;
+}
