@@ -216,12 +216,17 @@ def quartiles(values):
     return tuple(statistics.quantiles(values, n=4, method="inclusive"))
 
 
-# One line of the table. `station` is compared to `floor`, which `floor_name`
-# says what it is; `items`: so many things one operation does, whose floor does
-# one.
+# One line of the table. `floor`: the station that it is compared to, and
+# `floor_name` what that is; `target`: a key of targets.py, or several; `items`:
+# so many things one operation does, its own and its floor's.
 Case = collections.namedtuple(
     "Case", "name station floor floor_name target items note",
     defaults=(None, "", None, 1, ""))
+
+# A row, whoever makes it, is a dict with `case`, and what there is to say of:
+# unit (of p50, p99, floor_p50), p50, p99, floor (its name), floor_p50, ratio,
+# ratio_spread ([low, high]), ratio_p99, target (as in Case), note (a sentence
+# below the table). `curve` and `x` make it a point of a line in the drawing.
 
 
 class Context:
@@ -304,12 +309,12 @@ def row_of(case, samples):
     if case.floor is None:
         return row
     other = samples[case.floor]
-    ratios = [statistics.median(a) / statistics.median(b) / case.items
-              for a, b in zip(own, other)]
-    low, middle, high = quartiles(ratios)
-    floor_p99 = percentile(flat(other), 0.99) / US
+    low, middle, high = quartiles(
+        [statistics.median(a) / statistics.median(b)
+         for a, b in zip(own, other)])
+    floor_p99 = percentile(flat(other), 0.99) / scale
     row.update({"floor": case.floor_name,
-                "floor_p50": statistics.median(flat(other)) / US,
+                "floor_p50": statistics.median(flat(other)) / scale,
                 "floor_p99": floor_p99,
                 "ratio": middle, "ratio_spread": [low, high],
                 "ratio_p99": row["p99"] / floor_p99})
