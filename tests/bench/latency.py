@@ -117,8 +117,7 @@ def create_and_keep(context, broker):
             Case("create 1 MiB reserve", made, floor, EXCHANGE, "create"),
             Case("create 1 MiB, keeper halted", halted, made, "keeper at work",
                  note=KEEPER),
-            Case("sendmsg of a record and a handle", keeper, floor, EXCHANGE,
-                 note=KEEPER),
+            Case("sendmsg of a record and a handle", keeper, note=KEEPER),
         ], n=KEEPER_COUNT)
 
 
