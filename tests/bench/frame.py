@@ -75,17 +75,33 @@ def default_config():
     return DEFAULT_CONFIG.format(**own_names())
 
 
-def start(argv, cpu=None, **streams):
-    """Starts a program on one processor; it dies with this one."""
+def start(argv, cpu=None, ends_by=signal.SIGKILL, **streams):
+    """Starts a program on one processor; it ends with this one, however this
+    one does."""
     libc = ctypes.CDLL(None)
 
     def prepare():
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        libc.prctl(PR_SET_PDEATHSIG, ends_by)
         resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE, FILE_SIZE))
         if cpu is not None:
             os.sched_setaffinity(0, {cpu})
 
-    return subprocess.Popen(argv, preexec_fn=prepare, **streams)
+    try:
+        return subprocess.Popen(argv, preexec_fn=prepare, **streams)
+    except FileNotFoundError:
+        raise BenchError(f"{argv[0]} is not there: `make bench` builds "
+                         "it") from None
+
+
+def await_idle(pid):
+    """Until a process sleeps, because it has done all that there was to do."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(0.002)
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            if file.read().rpartition(")")[2].split()[0] == "S":
+                return
+    raise BenchError(f"process {pid} does not come to rest")
 
 
 # ---- brokers ----
@@ -107,7 +123,9 @@ class Broker:
                 [os.path.join(build, "segbrokerd"), "--config", config_path,
                  "--runtime-dir", self.runtime, "--socket", self.socket,
                  "--restart-pause", "0"],
-                cpu, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                # Who killed a keeper would only make its broker start another.
+                cpu, signal.SIGTERM, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log)
         self.keeper = self.process.pid
         self.serving = None
 
@@ -234,6 +252,7 @@ class Context:
 
     def __init__(self, build, quick=False, rounds=None, peers=False):
         self.build = build
+        self.only = ""
         self.quick = quick
         self.rounds = rounds or (6 if quick else 60)
         self.peers = peers
@@ -242,6 +261,10 @@ class Context:
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def wants(self, group):
+        """Whether --only leaves this group of a section's cases in."""
+        return self.only in group
 
     def program(self, name):
         return os.path.join(self.build, "bench", name)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 
+import frame
 from frame import Case
 
 TITLE = "Latency"
@@ -64,7 +65,7 @@ def attach(context, broker, cpu):
                  note=RELEASES),
             Case(f"attach, cold, {where}", cold, floor, EXCHANGE,
                  "attach cold" if first else None),
-        ], n=200)
+        ], n=400)
 
 
 # ---- create ----
@@ -83,6 +84,7 @@ class Halting:
             return self.station.measure(count)
         finally:
             os.kill(self.keeper, signal.SIGCONT)
+            frame.await_idle(self.keeper)
 
 
 KEEPER = ("The broker sends its keeper a record and a handle before it "
@@ -93,8 +95,9 @@ KEEPER = ("The broker sends its keeper a record and a handle before it "
 KEEPER_COUNT = 20
 
 
-def create(context, broker, name, kind, size, n):
-    """One way of making memory, beside the same by hand."""
+def create(context, broker, name, kind, size, n, rounds=None):
+    """One way of making memory, beside the same by hand. Several a round: the
+    broker frees what is closed behind its answer, so before the next one."""
     with stations(context, broker) as s:
         size = ["--size", size]
         made = s.served("create_bench", kind, *size)
@@ -103,7 +106,7 @@ def create(context, broker, name, kind, size, n):
         return context.compare([
             Case(f"create {name}", made, memfd, "memfd by hand"),
             Case(f"create {name}", made, shm, "shm_open"),
-        ], n=n)
+        ], n=n, rounds=rounds)
 
 
 def create_and_keep(context, broker):
@@ -128,7 +131,7 @@ def creates(context, broker):
             + create(context, broker, "1 GiB reserve", "reserve", 1024 * MIB,
                      100)
             + create(context, broker, f"{commit // MIB} MiB commit", "commit",
-                     commit, 1)
+                     commit, 6, -(-context.rounds // 3))
             + create_and_keep(context, broker))
 
 
@@ -194,12 +197,23 @@ def doorbell(context, broker, cpu):
         ], n=200)
 
 
+# ---- all of it ----
+
+ALL = {
+    "attach": lambda c, b: attach(c, b, 0) + attach(c, b, 1),
+    "create": creates,
+    "ask": asks,
+    "many": lambda c, b: many(c, b, 8, None) + many(c, b, 64, "open many"),
+    "doorbell": lambda c, b: doorbell(c, b, 0) + doorbell(c, b, 1),
+    "list": lists,
+}
+GROUPS = list(ALL)
+
+
 def run(context):
+    rows = []
     with context.broker() as broker:
-        return (attach(context, broker, 0) + attach(context, broker, 1)
-                + creates(context, broker)
-                + asks(context, broker)
-                + many(context, broker, 8, None)
-                + many(context, broker, 64, "open many")
-                + doorbell(context, broker, 0) + doorbell(context, broker, 1)
-                + lists(context, broker))
+        for group, measure in ALL.items():
+            if context.wants(group):
+                rows += measure(context, broker)
+    return rows
