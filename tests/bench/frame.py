@@ -96,12 +96,14 @@ def start(argv, cpu=None, ends_by=signal.SIGKILL, **streams):
 def await_idle(pid):
     """Until a process sleeps, because it has done all that there was to do."""
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
+    state = None
+    while state != "S":
+        if time.monotonic() > deadline:
+            raise BenchError(f"process {pid} does not come to rest, but is in "
+                             f"state {state}")
         time.sleep(0.002)
         with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-            if file.read().rpartition(")")[2].split()[0] == "S":
-                return
-    raise BenchError(f"process {pid} does not come to rest")
+            state = file.read().rpartition(")")[2].split()[0]
 
 
 # ---- brokers ----
