@@ -8,13 +8,18 @@ benches := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(bench_src))
 release := BUILD=build/release CFLAGS=-O2 SANITIZE=
 PEERS ?=
 
-.PHONY: bench bench-plot benches deps-bench
+# Counting has its own program, and a clock that brokers are given for it.
+count_src := $(wildcard tests/bench/count/*.c)
+count_clock := $(call obj,tests/bench/count/clock.c)
+bench_obj := $(call obj,$(bench_src) $(bench_lib_src) $(count_src))
+
+.PHONY: bench bench-gate bench-plot benches deps-bench
 
 deps-bench:
 	@packaging/install-deps $(bench_deps)
 
-$(call obj,$(bench_src) $(bench_lib_src)): CPPFLAGS += -Iclient -Itests/support
-$(call obj,$(bench_src) $(bench_lib_src)): | deps-bench
+$(bench_obj): CPPFLAGS += -Iclient -Itests/support
+$(bench_obj): | deps-bench
 
 $(benches): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o \
 		$(call obj,$(bench_lib_src) $(support_src)) \
@@ -24,14 +29,30 @@ $(benches): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o \
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ \
 		$(CHECK_LIBS) $(CLIENT_LIBS)
 
-benches: all $(benches)
+$(BUILD)/bench/count: $(filter-out $(count_clock),$(call obj,$(count_src))) \
+		$(call obj,$(support_src)) $(BUILD)/libsegbroker.a
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ \
+		$(CHECK_LIBS) $(CLIENT_LIBS)
+
+$(BUILD)/bench/clock.so: $(count_clock)
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^
+
+benches: all $(benches) $(BUILD)/bench/count $(BUILD)/bench/clock.so
 
 bench:
 	$(Q)$(MAKE) benches $(release)
 	$(Q)tests/bench/run $(if $(PEERS),--peers)
 
+bench-gate:
+	$(Q)$(MAKE) benches $(release)
+	$(Q)tests/bench/gate
+
 bench-plot:
 	@packaging/install-deps gnuplot-nox python3
 	$(Q)tests/bench/plot build/release/bench.json build/release/bench.svg
 
--include $(patsubst %.o,%.d,$(call obj,$(bench_src) $(bench_lib_src)))
+-include $(bench_obj:.o=.d)

@@ -111,7 +111,7 @@ def await_idle(pid):
 class Broker:
     """A private broker: its socket, its keeper's pid, its serving process."""
 
-    def __init__(self, build, folder, config, cpu):
+    def __init__(self, build, folder, config, cpu, environment):
         self.folder = folder
         self.runtime = os.path.join(folder, "run")
         self.socket = os.path.join(self.runtime, "broker.sock")
@@ -127,7 +127,7 @@ class Broker:
                  "--restart-pause", "0"],
                 # Who killed a keeper would only make its broker start another.
                 cpu, signal.SIGTERM, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log)
+                stderr=log, env={**os.environ, **(environment or {})})
         self.keeper = self.process.pid
         self.serving = None
 
@@ -283,11 +283,13 @@ class Context:
         made.stop()
 
     @contextlib.contextmanager
-    def broker(self, config=None, cpu=0):
-        """A broker on that processor, with quotas and rules."""
+    def broker(self, config=None, cpu=0, environment=None):
+        """A broker on that processor, with quotas and rules. `environment`:
+        what is in it besides the own one."""
         folder = tempfile.mkdtemp(prefix="broker-", dir=self.folder)
         os.chmod(folder, 0o755)
-        made = Broker(self.build, folder, config or default_config(), cpu)
+        made = Broker(self.build, folder, config or default_config(), cpu,
+                      environment)
         with self._running(made, made.await_service) as running:
             yield running
         shutil.rmtree(folder, ignore_errors=True)

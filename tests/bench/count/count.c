@@ -1,48 +1,32 @@
 /*
- * Counts user instructions and system calls of one request: `count_bench`
- * prints a line `CASE WHERE INSTRUCTIONS CALLS` for each case. Each is played
- * in two lengths and the difference is divided, so that beginnings and ends
- * drop out.
+ * Counts user instructions and system calls of one request, of a broker that
+ * runs already: `count SOCKET PID` prints a line `CASE WHERE INSTRUCTIONS
+ * CALLS` for each case. Each is played in two lengths and the difference is
+ * divided, so that beginnings and ends drop out.
  *
- * `count_bench CASE WHERE` prints what the profile of that case is made of:
- * the process's maps, an empty line, and lines `ADDRESS COUNT`.
+ * `count SOCKET PID CASE WHERE` prints what the profile of that case is made
+ * of: the process's maps, an empty line, and lines `ADDRESS COUNT`.
  */
 #include "stepper.h"
 
 #include "client/segbroker.h"
-#include "tests/support/broker.h"
 #include "tests/support/memory.h"
 #include "tests/support/raw.h"
 #include "tests/support/suite.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/personality.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { LENGTH = 2, LENGTHS = 2 * LENGTH, SIZE = 1 << 20 };
 
 #define NAME "global/bench/frames"
-
-/* Budgets and rules are looked at as in a real installation. */
-static const char config[] = "[default]\n"
-                             "bytes = 4GiB\n"
-                             "requests_per_second = 1000000\n"
-                             "[user root]\n"
-                             "bytes = 4GiB\n"
-                             "grants = 10000\n"
-                             "[group root]\n"
-                             "bytes = 4GiB\n"
-                             "[access global/other/*]\n"
-                             "read = everyone\n"
-                             "[access global/bench/*]\n"
-                             "create = user:root\n"
-                             "write = user:root\n"
-                             "read = everyone\n";
 
 /* ---- clients ---- */
 
@@ -187,7 +171,7 @@ struct driver {
 
 static void tell(int fd, unsigned number)
 {
-    REQUIRE(write(fd, &number, sizeof(number)) == sizeof(number));
+    REQUIRE_INT(write(fd, &number, sizeof(number)), sizeof(number));
 }
 
 /* False when the other side has ended. */
@@ -234,22 +218,40 @@ struct counted {
     test_pid target; /* the one whose instructions count */
 };
 
-static void start(struct counted *counted, const struct test_broker *broker,
-                  const struct play *play)
+/* Why nothing is counted, for who started this. */
+static _Noreturn void give_up(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+static void give_up(const char *format, ...)
 {
-    *counted = (struct counted){
-        .play = play, .driver = {.play = play, .socket = broker->socket}};
-    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-                       counted->driver.ends) == 0);
+    va_list arguments;
+
+    va_start(arguments, format);
+    fprintf(stderr, "count: ");
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "\n");
+    va_end(arguments);
+    exit(1);
+}
+
+static void start(struct counted *counted, const struct play *play,
+                  const char *socket, test_pid broker)
+{
+    *counted = (struct counted){.play = play,
+                                .driver = {.play = play, .socket = socket}};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+                   counted->driver.ends) != 0)
+        give_up("no socket pair: %s", strerror(errno));
     counted->asks = test_fork(drive, &counted->driver);
     close(counted->driver.ends[1]);
-    counted->target = play->where == BROKER ? broker->serving : counted->asks;
+    counted->target = play->where == BROKER ? broker : counted->asks;
 }
 
 static void end(struct counted *counted)
 {
     close(counted->driver.ends[0]);
-    REQUIRE_INT(test_join(counted->asks), 0);
+    if (test_join(counted->asks) != 0)
+        give_up("who asked for %s failed at the end", counted->play->name);
 }
 
 /* Plays it `length` times; the caller frees what was counted. */
@@ -259,17 +261,18 @@ static struct stepper *run(struct counted *counted, unsigned length)
     int end = counted->driver.ends[0];
     unsigned ready;
 
-    REQUIRE(stepper != NULL);
+    if (!stepper)
+        give_up("out of memory");
     tell(end, length);
     if (!hear(end, &ready))
-        FAIL("who asks for %s has ended", counted->play->name);
+        give_up("who asks for %s has ended", counted->play->name);
     if (!stepper_take(stepper, counted->target))
-        FAIL("process %ld cannot be traced: root may, if its container lets "
-             "him (CAP_SYS_PTRACE)",
-             counted->target);
+        give_up("process %ld cannot be traced: root may, unless a container "
+                "keeps him from it (CAP_SYS_PTRACE)",
+                counted->target);
     tell(end, length);
     if (!stepper_follow(stepper, counted->asks))
-        FAIL("a process ended while %s was counted", counted->play->name);
+        give_up("a process ended while %s was counted", counted->play->name);
     stepper_leave(stepper);
     test_signal(counted->asks, SIGCONT);
     return stepper;
@@ -302,7 +305,8 @@ static void print_maps(test_pid pid)
 
     snprintf(path, sizeof(path), "/proc/%ld/maps", pid);
     maps = fopen(path, "re");
-    REQUIRE(maps != NULL);
+    if (!maps)
+        give_up("%s: %s", path, strerror(errno));
     while ((size = fread(text, 1, sizeof(text), maps)) > 0)
         fwrite(text, 1, size, stdout);
     fclose(maps);
@@ -326,57 +330,40 @@ static void print_profile(struct counted *counted)
 
 /* ---- all of it ---- */
 
-static void play(const struct test_broker *broker, const struct play *play,
+static void play(const struct play *play, const char *socket, test_pid broker,
                  void (*print)(struct counted *counted))
 {
     struct counted counted;
 
-    start(&counted, broker, play);
+    start(&counted, play, socket, broker);
     /* What is made once is made now. */
     stepper_free(run(&counted, LENGTH));
     print(&counted);
     end(&counted);
 }
 
-/* The same addresses in every run: no byte is copied otherwise for where it
- * lies. */
-static void fix_addresses(char **argv)
+static bool is_asked_for(const struct play *play, char **named)
 {
-    int now = personality(0xffffffff);
-
-    if (now >= 0 && !(now & ADDR_NO_RANDOMIZE) &&
-        personality((unsigned)now | ADDR_NO_RANDOMIZE) >= 0)
-        execv("/proc/self/exe", argv);
-}
-
-static bool is_asked_for(const struct play *play, int argc, char **argv)
-{
-    return argc < 3 || (strcmp(argv[1], play->name) == 0 &&
-                        strcmp(argv[2], WHERE[play->where]) == 0);
+    return !*named || (strcmp(named[0], play->name) == 0 &&
+                       strcmp(named[1], WHERE[play->where]) == 0);
 }
 
 int main(int argc, char **argv)
 {
-    char preload[TEST_PATH_MAX];
-    const char *environment[] = {preload, NULL};
-    struct test_broker_options options = {.config = config,
-                                          .environment = environment};
-    struct test_broker broker;
     struct raw owner;
     struct message_grant grant;
+    test_pid broker;
 
-    fix_addresses(argv);
-    test_path(preload, "LD_PRELOAD=%.*s/clock.so",
-              (int)(strrchr(test_program(), '/') - test_program()),
-              test_program());
-    test_broker_start(&broker, &options);
-    raw_open(&owner, broker.socket);
+    if (argc != 3 && argc != 5)
+        give_up("usage: count SOCKET PID [CASE WHERE]");
+    broker = strtol(argv[2], NULL, 10);
+    raw_open(&owner, argv[1]);
     test_close(raw_create(&owner, &grant, "'name':'" NAME "','size':%d", SIZE));
     for (int i = 0; i < PLAY_COUNT; i++) {
-        if (is_asked_for(&PLAYS[i], argc, argv))
-            play(&broker, &PLAYS[i], argc < 3 ? print_counts : print_profile);
+        if (is_asked_for(&PLAYS[i], argv + 3))
+            play(&PLAYS[i], argv[1], broker,
+                 argc == 3 ? print_counts : print_profile);
     }
     raw_close(&owner);
-    test_broker_stop(&broker);
     return 0;
 }
