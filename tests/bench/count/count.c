@@ -5,7 +5,8 @@
  * divided, so that beginnings and ends drop out.
  *
  * `count SOCKET PID CASE WHERE` prints what the profile of that case is made
- * of: the process's maps, an empty line, and lines `ADDRESS COUNT`.
+ * of: a line of how many times it is played, the process's maps, an empty line,
+ * and each instruction as stepper_write_steps has it.
  */
 #include "stepper.h"
 
@@ -265,8 +266,10 @@ static void end(struct counted *counted)
         give_up("who asked for %s failed at the end", counted->play->name);
 }
 
-/* Plays it `length` times; the caller frees what was counted. */
-static struct stepper *run(struct counted *counted, unsigned length)
+/* Plays it `length` times, with all steps in `steps` unless that is NULL; the
+ * caller frees what was counted. */
+static struct stepper *run(struct counted *counted, unsigned length,
+                           FILE *steps)
 {
     struct stepper *stepper = stepper_new();
     int end = counted->driver.ends[0];
@@ -274,6 +277,7 @@ static struct stepper *run(struct counted *counted, unsigned length)
 
     if (!stepper)
         give_up("out of memory");
+    stepper_write_steps(stepper, steps);
     tell(end, length);
     if (!hear(end, &ready))
         give_up("who asks for %s has ended", counted->play->name);
@@ -296,8 +300,8 @@ static void print_counts(struct counted *counted)
     struct stepper *lengths[2];
     double instructions, calls;
 
-    lengths[0] = run(counted, LENGTH);
-    lengths[1] = run(counted, 2 * LENGTH);
+    lengths[0] = run(counted, LENGTH, NULL);
+    lengths[1] = run(counted, LENGTHS, NULL);
     instructions = (double)(stepper_instructions(lengths[1]) -
                             stepper_instructions(lengths[0]));
     calls = (double)(stepper_calls(lengths[1]) - stepper_calls(lengths[0]));
@@ -324,19 +328,11 @@ static void print_maps(test_pid pid)
     printf("\n");
 }
 
-static void print_place(void *unused, const struct stepper_place *place)
-{
-    (void)unused;
-    printf("%" PRIx64 " %.2f\n", place->address, (double)place->count / LENGTH);
-}
-
 static void print_profile(struct counted *counted)
 {
-    struct stepper *stepper = run(counted, LENGTH);
-
+    printf("%d\n", LENGTHS);
     print_maps(counted->target);
-    stepper_places(stepper, print_place, NULL);
-    stepper_free(stepper);
+    stepper_free(run(counted, LENGTHS, stdout));
 }
 
 /* ---- all of it ---- */

@@ -8,13 +8,7 @@
 #include "tests/support/process.h"
 
 #include <stdint.h>
-
-/* Instructions done at one address. */
-struct stepper_place {
-    uint64_t address;
-    uint64_t count;
-    bool calls; /* the system */
-};
+#include <stdio.h>
 
 struct stepper;
 
@@ -39,10 +33,9 @@ void stepper_leave(struct stepper *stepper);
 uint64_t stepper_instructions(const struct stepper *stepper);
 uint64_t stepper_calls(const struct stepper *stepper);
 
-/* Each place, in no order; `each` is called with `data`. */
-void stepper_places(const struct stepper *stepper,
-                    void (*each)(void *data, const struct stepper_place *),
-                    void *data);
+/* From now on each instruction is also written there before it is done, as
+ * `THREAD ADDRESS STACK`: its address and the stack pointer. */
+void stepper_write_steps(struct stepper *stepper, FILE *steps);
 
 /* Waits until a process and all its threads wait for something. */
 bool stepper_wait_idle(test_pid pid);

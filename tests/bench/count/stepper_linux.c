@@ -9,6 +9,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,13 +27,21 @@ enum {
     OPTIONS = PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL
 };
 
+/* Instructions done at one address. */
+struct place {
+    uint64_t address;
+    uint64_t count;
+    bool calls; /* the system */
+};
+
 struct stepper {
     pid_t pid;
     pid_t threads[THREADS_MAX];
     int count;
     int memory;         /* of the process; -1: none is held */
+    FILE *steps;        /* NULL: they are not asked for */
     uint64_t own_clock; /* where the kernel's part of it is */
-    struct stepper_place places[PLACES];
+    struct place places[PLACES];
 };
 
 struct stepper *stepper_new(void)
@@ -117,7 +126,7 @@ static bool is_call(const struct stepper *stepper, uint64_t address)
            memcmp(code, CALL, sizeof(code)) == 0;
 }
 
-static struct stepper_place *place_of(struct stepper *stepper, uint64_t address)
+static struct place *place_of(struct stepper *stepper, uint64_t address)
 {
     size_t at = (address * UINT64_C(0x9e3779b97f4a7c15)) >> 48;
 
@@ -150,12 +159,16 @@ static uint64_t find_clock(pid_t pid)
 static void count(struct stepper *stepper, pid_t thread)
 {
     struct __ptrace_syscall_info info;
-    struct stepper_place *place;
+    struct place *place;
 
     if (ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof(info), &info) <= 0)
         return;
     if (info.instruction_pointer - stepper->own_clock < CLOCK_SIZE)
         return;
+    if (stepper->steps)
+        fprintf(stepper->steps, "%d %" PRIx64 " %" PRIx64 "\n", thread,
+                (uint64_t)info.instruction_pointer,
+                (uint64_t)info.stack_pointer);
     place = place_of(stepper, info.instruction_pointer);
     if (place->count++ > 0)
         return;
@@ -308,12 +321,7 @@ uint64_t stepper_calls(const struct stepper *stepper)
     return sum;
 }
 
-void stepper_places(const struct stepper *stepper,
-                    void (*each)(void *data, const struct stepper_place *),
-                    void *data)
+void stepper_write_steps(struct stepper *stepper, FILE *steps)
 {
-    for (size_t i = 0; i < PLACES; i++) {
-        if (stepper->places[i].count > 0)
-            each(data, &stepper->places[i]);
-    }
+    stepper->steps = steps;
 }
