@@ -5,7 +5,8 @@ bench_deps := $(check_deps)
 bench_src := $(wildcard tests/bench/*_bench.c)
 bench_lib_src := $(filter-out $(bench_src),$(wildcard tests/bench/*.c))
 benches := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(bench_src))
-release := BUILD=build/release CFLAGS=-O2 SANITIZE=
+bench_build := build/release$(if $(filter-out linux,$(SEGMENT)),-$(SEGMENT))
+release := BUILD=$(bench_build) CFLAGS=-O2 SANITIZE=
 PEERS ?=
 
 # Counting has its own program, and a clock that brokers are given for it.
@@ -45,7 +46,7 @@ benches: all $(benches) $(BUILD)/bench/count $(BUILD)/bench/clock.so
 
 bench:
 	$(Q)$(MAKE) benches $(release)
-	$(Q)tests/bench/run $(if $(PEERS),--peers)
+	$(Q)tests/bench/run --build $(bench_build) $(if $(PEERS),--peers)
 
 bench-gate:
 	$(Q)$(MAKE) benches $(release)
@@ -53,6 +54,6 @@ bench-gate:
 
 bench-plot:
 	@packaging/install-deps gnuplot-nox python3
-	$(Q)tests/bench/plot build/release/bench.json build/release/bench.svg
+	$(Q)tests/bench/plot $(bench_build)/bench.json $(bench_build)/bench.svg
 
 -include $(bench_obj:.o=.d)

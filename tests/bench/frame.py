@@ -21,6 +21,7 @@ US = 1000  # nanoseconds
 # One segment of a broker cannot be larger, whatever goes wrong.
 FILE_SIZE = 1 << 30
 START_SECONDS = 20
+TURN_SECONDS = 5
 PR_SET_PDEATHSIG = 1
 
 # Quotas and rules of every kind, so that what they cost is in.
@@ -81,6 +82,10 @@ def start(argv, cpu=None, ends_by=signal.SIGKILL, **streams):
     libc = ctypes.CDLL(None)
 
     def prepare():
+        # A Ctrl-C is for this program to act on. Not a session of its own:
+        # Linux shares processors out by sessions, and a floor's two processes
+        # would get as much as a broker alone.
+        os.setpgid(0, 0)
         libc.prctl(PR_SET_PDEATHSIG, ends_by)
         resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE, FILE_SIZE))
         if cpu is not None:
@@ -102,8 +107,13 @@ def await_idle(pid):
             raise BenchError(f"process {pid} does not come to rest, but is in "
                              f"state {state}")
         time.sleep(0.002)
-        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-            state = file.read().rpartition(")")[2].split()[0]
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+                state = file.read().rpartition(")")[2].split()[0]
+        except OSError:
+            state = "Z"
+        if state in "ZX":
+            raise BenchError(f"process {pid} has ended")
 
 
 # ---- brokers ----
@@ -164,15 +174,25 @@ class Broker:
             raise BenchError(f"the broker ended with {status}:\n"
                              f"{self.logged()}")
 
+    def processes(self):
+        """Keeper and broker, also such that they have started themselves."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    if self.runtime.encode() in file.read().split(b"\0"):
+                        found.append(int(pid))
+        return found
+
     def kill(self):
-        """Both at once, so that neither starts the other again."""
-        if self.process.poll() is not None:
-            return
-        self.process.send_signal(signal.SIGSTOP)
-        with contextlib.suppress(OSError):
-            if self.find_serving():
-                os.kill(self.serving, signal.SIGKILL)
-        self.process.kill()
+        """All at once, so that none starts another."""
+        while found := self.processes():
+            for number in (signal.SIGSTOP, signal.SIGKILL):
+                for pid in found:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+            self.process.poll()
+            time.sleep(0.002)
         self.process.wait()
 
 
@@ -218,8 +238,14 @@ class Station:
             raise BenchError(f"{self.text} ended with {status}")
 
     def kill(self):
-        self.process.kill()
-        self.process.wait()
+        """Lets it end its turn, and put away what it has made."""
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(TURN_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 # ---- comparing ----

@@ -65,6 +65,8 @@ def attach(context, broker, cpu):
                  note=RELEASES),
             Case(f"attach, cold, {where}", cold, floor, EXCHANGE,
                  "attach cold" if first else None),
+            Case(f"attach, cold, {where}", cold,
+                 s.paired("floor_bench", "cold"), "bare, cold"),
         ], n=400)
 
 
@@ -79,6 +81,7 @@ class Halting:
         self.keeper = keeper
 
     def measure(self, count):
+        frame.await_idle(self.keeper)
         os.kill(self.keeper, signal.SIGSTOP)
         try:
             return self.station.measure(count)
@@ -91,7 +94,8 @@ KEEPER = ("The broker sends its keeper a record and a handle before it "
           "answers, and tells it when they go. `keeper halted` is without what "
           "the keeper then does on the same CPU: it is stopped meanwhile. The "
           "sending, which is in both, costs what the last line says.")
-# So few that all they say to a keeper that stands still fits its socket.
+# So few that all they say to a keeper that stands still fits its socket: a
+# broker takes one that reads nothing for dead.
 KEEPER_COUNT = 20
 
 
