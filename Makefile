@@ -308,6 +308,10 @@ help:
 	@echo 'make rpm             RPM packages, into build/packages/'
 	@echo 'make check-system    those Debian packages in a booted systemd (root)'
 	@echo 'make check-kernel    the segment, lifetime and identity tests on Linux 6.1'
+	@echo 'make bench           how long calls take, beside the kernel alone'
+	@echo '     [PEERS=1]       ... and beside other programs'
+	@echo 'make bench-gate      hold what a request takes against tests/bench/limits'
+	@echo 'make bench-plot      draw what that measured, as SVG'
 	@echo 'make windows         all of it for Windows, cross-built, into build/windows/'
 	@echo 'make check-windows   its tests, under Wine'
 	@echo 'make msi             the installer for Windows'
@@ -320,4 +324,5 @@ include packaging/man/man.mk
 include packaging/package.mk
 include packaging/windows/windows.mk
 include tests/kernel/kernel.mk
+include tests/bench/bench.mk
 -include $(all_obj:.o=.d)

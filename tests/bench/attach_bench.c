@@ -1,0 +1,160 @@
+/*
+ * Attaching: open a segment, map it, unmap it and close it.
+ *
+ *   library  by libsegbroker
+ *   raw      by hand: fixed bytes, and the release line that the library sends
+ *   cold     by libsegbroker, on a connection of its own each time
+ */
+#include "station.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { DEFAULT_SIZE = 1 << 20, LINE_SIZE = 512 };
+
+struct attach {
+    struct station_options options;
+    char name[STATION_NAME_MAX];
+    segb_client *owner; /* holds the segment */
+    segb_segment *held;
+    segb_client *client;
+    int fd; /* a raw connection */
+    char request[LINE_SIZE];
+    size_t request_size;
+    char reply[LINE_SIZE];
+};
+
+static void end(void *data)
+{
+    struct attach *a = data;
+
+    segb_disconnect(a->client);
+    segb_close(a->held);
+    segb_disconnect(a->owner);
+    if (a->fd >= 0)
+        close(a->fd);
+}
+
+/* ---- the library ---- */
+
+static int attach(const struct attach *a, segb_client *client)
+{
+    segb_segment *segment;
+    int r = station_check("open", segb_open(client, a->name, NULL, &segment));
+
+    if (r < 0)
+        return r;
+    r = station_map(segment, SEGB_RO);
+    segb_close(segment);
+    return r;
+}
+
+static int once_library(void *data)
+{
+    struct attach *a = data;
+    return attach(a, a->client);
+}
+
+static int once_cold(void *data)
+{
+    struct attach *a = data;
+    segb_client *client = station_connect(&a->options);
+    int r = client ? attach(a, client) : -1;
+
+    segb_disconnect(client);
+    return r;
+}
+
+/* ---- by hand ---- */
+
+/* Reads until there is the reply to the open, behind that to a release. */
+static int receive_reply(struct attach *a, int *fd)
+{
+    size_t size = 0;
+
+    *fd = -1;
+    while (*fd < 0) {
+        ssize_t n = station_receive(a->fd, a->reply + size,
+                                    sizeof(a->reply) - 1 - size, fd);
+        if (n <= 0)
+            return station_complain("the broker hung up");
+        size += (size_t)n;
+    }
+    a->reply[size] = '\0';
+    return 0;
+}
+
+static int release(const struct attach *a)
+{
+    const char *grant = strstr(a->reply, "\"grant\":");
+    char line[LINE_SIZE];
+    int size;
+
+    if (!grant)
+        return station_complain("no grant in the reply: %s", a->reply);
+    grant += strlen("\"grant\":");
+    size = snprintf(line, sizeof(line),
+                    "{\"id\":3,\"op\":\"release\",\"grant\":%.*s}\n",
+                    (int)strspn(grant, "0123456789"), grant);
+    return station_send(a->fd, line, (size_t)size, -1);
+}
+
+static int once_raw(void *data)
+{
+    struct attach *a = data;
+    int fd;
+
+    if (station_send(a->fd, a->request, a->request_size, -1) < 0 ||
+        receive_reply(a, &fd) < 0 ||
+        station_map_descriptor(fd, a->options.size, PROT_READ) < 0)
+        return -1;
+    return release(a);
+}
+
+static void connect_raw(struct attach *a)
+{
+    static const char hello[] = "{\"id\":1,\"op\":\"hello\",\"version\":1}\n";
+    char welcome[4096];
+    int fd;
+
+    a->fd = station_connect_socket(a->options.socket);
+    if (station_send(a->fd, hello, sizeof(hello) - 1, -1) < 0 ||
+        station_receive(a->fd, welcome, sizeof(welcome), &fd) <= 0)
+        station_give_up("the broker does not say hello");
+    a->request_size = (size_t)snprintf(
+        a->request, sizeof(a->request),
+        "{\"id\":2,\"op\":\"open\",\"name\":\"%s\",\"access\":\"ro\"}\n",
+        a->name);
+}
+
+int main(int argc, char **argv)
+{
+    struct attach a = {.options = station_options(argc, argv), .fd = -1};
+    struct station station = {.end = end, .data = &a};
+    const char *kind = a.options.kind;
+
+    if (a.options.size == 0)
+        a.options.size = DEFAULT_SIZE;
+    station_name(a.name, 0);
+    a.owner = station_connect(&a.options);
+    if (!a.owner ||
+        station_check("create", segb_create(a.owner, a.name, a.options.size,
+                                            NULL, &a.held)) < 0)
+        return 1;
+    if (strcmp(kind, "library") == 0) {
+        a.client = station_connect(&a.options);
+        station.once = once_library;
+    } else if (strcmp(kind, "raw") == 0) {
+        connect_raw(&a);
+        station.once = once_raw;
+    } else if (strcmp(kind, "cold") == 0) {
+        station.once = once_cold;
+    } else {
+        station_give_up("unknown kind `%s`", kind);
+    }
+    if (station.once == once_library && !a.client)
+        return 1;
+    return station_run(&station);
+}
