@@ -19,18 +19,14 @@
 #include <string.h>
 #include <utlist.h>
 
-/* Replies that may wait unread, far fewer than a socket's buffer holds. */
-enum { LOOSE_MAX = 64 };
-
 /* ---- requests out ---- */
 
-/* Writes a request behind the others. */
-static int queue_in(segb_client *client, struct buffer *out,
-                    struct message_request *request)
+/* Writes a request, with its id, behind the others. */
+static int write_behind(struct buffer *out,
+                        const struct message_request *request)
 {
     size_t before = out->size;
 
-    request->id = client->last_id + 1;
     if (message_request_write(out, request) < 0)
         return error_note(SEGB_E_SYSTEM, "out of memory");
     if (out->size - before > PROTOCOL_LINE_MAX) {
@@ -39,8 +35,19 @@ static int queue_in(segb_client *client, struct buffer *out,
                          "the request would be longer than %d bytes",
                          PROTOCOL_LINE_MAX);
     }
-    client->last_id++;
     return 0;
+}
+
+static int queue_in(segb_client *client, struct buffer *out,
+                    struct message_request *request)
+{
+    int r;
+
+    request->id = client->last_id + 1;
+    r = write_behind(out, request);
+    if (r == 0)
+        client->last_id++;
+    return r;
 }
 
 static int queue(segb_client *client, struct message_request *request)
@@ -48,13 +55,11 @@ static int queue(segb_client *client, struct message_request *request)
     return queue_in(client, &client->out, request);
 }
 
-int call_queue_loose(segb_client *client, struct message_request *request)
+int call_queue_quiet(segb_client *client, struct message_request *request)
 {
-    int r = queue(client, request);
-
-    if (r == 0)
-        client->loose++;
-    return r;
+    request->id = CALL_QUIET_ID;
+    request->quiet = true;
+    return write_behind(&client->out, request);
 }
 
 /* Sends what goes at once. */
@@ -347,7 +352,7 @@ static void set_wait(struct message_request *request, struct call *call)
 static void abandon(segb_client *client, struct call *call)
 {
     DL_DELETE(client->pending, call);
-    client->loose++;
+    client->abandoned++;
 }
 
 /* Waits for a connection that this call may use. */
@@ -587,7 +592,7 @@ int call_begin(segb_client *client, struct message_request *request,
     return r;
 }
 
-void call_send_loose(segb_client *client, unsigned connection,
+void call_send_quiet(segb_client *client, unsigned connection,
                      struct message_request *request)
 {
     bool waited = false;
@@ -596,14 +601,9 @@ void call_send_loose(segb_client *client, unsigned connection,
     if (!is_current(client, connection) ||
         wait_sent(client, deadline, &waited) < 0 ||
         !is_current(client, connection) ||
-        call_queue_loose(client, request) < 0)
+        call_queue_quiet(client, request) < 0)
         return;
     wait_sent(client, deadline, &waited);
-    /* Else replies that nobody reads would fill the socket, and the broker
-     * cuts off who does not read. */
-    while (client->loose > LOOSE_MAX && is_current(client, connection) &&
-           !is_late(deadline))
-        wait_once(client, deadline, false);
 }
 
 void call_release(segb_client *client, const segb_segment *segment)
@@ -612,7 +612,7 @@ void call_release(segb_client *client, const segb_segment *segment)
                                       .release = segment->grant};
 
     if (segment->grant != 0)
-        call_send_loose(client, segment->connection, &request);
+        call_send_quiet(client, segment->connection, &request);
 }
 
 static void tell(segb_client *client, struct call *call)

@@ -46,7 +46,7 @@ static void take_connection(segb_client *client, channel made)
     client->connection++;
     client->handle_count = 0;
     client->mute = false;
-    client->loose = 0;
+    client->abandoned = 0;
     client->state = CLIENT_RESTORING;
 }
 

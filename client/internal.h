@@ -85,7 +85,7 @@ struct segb_client {
     unsigned connection;  /* the number of the current one */
     unsigned references;  /* the program, its segments, running dispatches */
     unsigned waiting;     /* threads that wait on the channel to write */
-    unsigned loose;       /* requests whose replies nobody waits for */
+    unsigned abandoned;   /* calls whose replies nobody waits for any more */
     int timeout;          /* milliseconds; negative: none */
     int patience;         /* ms that calls wait for a lost broker; negative:
                              nobody reconnects */
@@ -144,9 +144,12 @@ int call_plain(segb_client *client, struct message_request *request);
 int call_begin(segb_client *client, struct message_request *request,
                struct call *call);
 
-/* Sends a request whose reply nobody waits for, if that connection is there;
- * with the lock held. */
-void call_send_loose(segb_client *client, unsigned connection,
+/* The id of requests that give something back, and are not answered when they
+ * succeed. Calls have others. */
+enum { CALL_QUIET_ID = 0 };
+
+/* Sends such a request, if that connection is there; with the lock held. */
+void call_send_quiet(segb_client *client, unsigned connection,
                      struct message_request *request);
 
 /* Gives a segment's grant back, if its connection is there; with the lock
@@ -188,9 +191,9 @@ void reply_take(segb_client *client, const char *line, size_t size);
 void reply_finish(segb_client *client, struct call *call, int status,
                   const char *text, struct message_reply *reply);
 
-/* Writes a request, whose reply nobody waits for, behind the others;
- * `request->id` is set. 0, or SEGB_E_... with nothing written. */
-int call_queue_loose(segb_client *client, struct message_request *request);
+/* Writes such a request behind the others. 0, or SEGB_E_... with nothing
+ * written. */
+int call_queue_quiet(segb_client *client, struct message_request *request);
 
 int reply_frozen(enum protocol_frozen frozen);
 

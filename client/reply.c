@@ -38,7 +38,7 @@ void reply_finish(segb_client *client, struct call *call, int status,
 /* What cannot be given back would be held for as long as the connection is. */
 static void send_back(segb_client *client, struct message_request *request)
 {
-    if (call_queue_loose(client, request) < 0)
+    if (call_queue_quiet(client, request) < 0)
         call_end_all(client, SEGB_E_SYSTEM, "out of memory");
 }
 
@@ -116,17 +116,18 @@ int reply_frozen(enum protocol_frozen frozen)
     return frozen == PROTOCOL_FROZEN_YES ? SEGB_FROZEN_YES : SEGB_FROZEN_NO;
 }
 
-/* A reply that nobody waits for, or not any more. */
-static void take_loose(segb_client *client, const struct message_reply *reply)
+/* A reply that nobody waits for any more. */
+static void take_abandoned(segb_client *client,
+                           const struct message_reply *reply)
 {
     struct message_reply item;
     uint64_t watch;
 
-    if (client->loose == 0 || reply->id > client->last_id) {
+    if (client->abandoned == 0 || reply->id > client->last_id) {
         nonsense(client, "the broker answered what it was not asked");
         return;
     }
-    client->loose--;
+    client->abandoned--;
     if (reply->ok && message_reply_watch(reply, &watch) == 0)
         end_watch(client, watch);
     drop_grant(client, reply);
@@ -310,8 +311,10 @@ static void take_answer(segb_client *client, struct message_reply *reply)
     struct call *call;
 
     DL_SEARCH_SCALAR(client->pending, call, id, reply->id);
+    if (reply->id == CALL_QUIET_ID && !reply->ok)
+        return; /* it is not ours any more */
     if (!call)
-        take_loose(client, reply);
+        take_abandoned(client, reply);
     else if (!reply->ok)
         take_refusal(client, call, reply);
     else if (call->grants)

@@ -120,6 +120,13 @@ void request_explain_quota(const struct quota_refusal *refusal,
                                 .asked = refusal->asked};
 }
 
+int request_given_back(struct call *call)
+{
+    if (call->request->quiet)
+        return 0;
+    return message_ok_write(peer_reply(call->peer), call->request->id);
+}
+
 int request_refuse_quota(struct call *call, const struct quota_refusal *refusal)
 {
     struct message_problem problem;

@@ -52,6 +52,9 @@ void request_resume_woken(struct broker *broker);
 /* The next request that waited to have a file looked at. */
 void request_resume_filers(struct broker *broker, struct caller *caller);
 
+/* Answers that something was given back, where an answer is wanted. */
+int request_given_back(struct call *call);
+
 /* Answers with an error; the text is a printf format. */
 int request_refuse(struct call *call, enum protocol_error error,
                    const char *format, ...)

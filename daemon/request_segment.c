@@ -179,7 +179,7 @@ int request_release(struct call *call)
                               "this connection has no grant %llu",
                               (unsigned long long)call->request->release);
     registry_release(registry, grant);
-    return message_ok_write(peer_reply(call->peer), call->request->id);
+    return request_given_back(call);
 }
 
 /* A limit that was lowered must not take the segment away from a client that

@@ -392,7 +392,7 @@ int watch_end(struct call *call)
                               "this connection has no watch %llu",
                               (unsigned long long)number);
     watch_free(watcher, watch);
-    return message_ok_write(peer_reply(call->peer), call->request->id);
+    return request_given_back(call);
 }
 
 void watches_init(struct watches *watches, struct broker *broker)

@@ -46,6 +46,7 @@ enum field {
     FIELD_PUBLISH,
     FIELD_WAIT,
     FIELD_WATCH,
+    FIELD_QUIET,
     FIELDS
 };
 
@@ -81,7 +82,8 @@ static const char *const FIELD_NAMES[FIELDS] = {[FIELD_ID] = "id",
                                                 [FIELD_ATOMIC] = "atomic",
                                                 [FIELD_PUBLISH] = "publish",
                                                 [FIELD_WAIT] = "wait_ms",
-                                                [FIELD_WATCH] = "watch"};
+                                                [FIELD_WATCH] = "watch",
+                                                [FIELD_QUIET] = "quiet"};
 
 /* One request's fields, and the first problem with them. */
 struct reader {
@@ -551,6 +553,7 @@ static void read_body(struct reader *r, struct message_request *request)
         break;
     case PROTOCOL_RELEASE:
         request->release = read_integer(r, FIELD_GRANT, &ANY_INTEGER);
+        request->quiet = read_bool(r, FIELD_QUIET, false);
         break;
     case PROTOCOL_RECLAIM:
         read_reclaim(r, request);
@@ -580,6 +583,7 @@ static void read_body(struct reader *r, struct message_request *request)
         break;
     case PROTOCOL_UNWATCH:
         request->unwatch = read_integer(r, FIELD_WATCH, &ANY_INTEGER);
+        request->quiet = read_bool(r, FIELD_QUIET, false);
         break;
     case PROTOCOL_USAGE:
         read_usage(r, request);
@@ -678,6 +682,7 @@ static int decode_tree(const cJSON *tree, struct message_request *request,
     problem->has_id = true;
     request->id = problem->id;
     request->item_count = 0;
+    request->quiet = false;
     for (int i = 0; i < MESSAGE_HANDLES_MAX; i++)
         request->handles[i].form = MESSAGE_HANDLE_NONE;
     op = r.fields[FIELD_OP];

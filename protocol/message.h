@@ -102,7 +102,8 @@ struct message_request {
     /* `create` and `open` of many: 0 of one alone, else what follows is in each
      * item, and what is below not there. */
     unsigned item_count;
-    bool atomic;                   /* all or none */
+    bool atomic; /* all or none */
+    bool quiet;  /* `release` and `unwatch`: success is not answered */
     struct message_request *items; /* to be written */
     const void *next_item;         /* that was read */
     union {

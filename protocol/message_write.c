@@ -139,6 +139,12 @@ static void write_prefix(struct writer *w, const char *prefix)
         field_string(w, "prefix", prefix);
 }
 
+static void write_quiet(struct writer *w, const struct message_request *request)
+{
+    if (request->quiet)
+        field_bool(w, "quiet", true);
+}
+
 static void write_body(struct writer *w, const struct message_request *request)
 {
     switch (request->op) {
@@ -153,6 +159,7 @@ static void write_body(struct writer *w, const struct message_request *request)
         break;
     case PROTOCOL_RELEASE:
         field_integer(w, "grant", request->release);
+        write_quiet(w, request);
         break;
     case PROTOCOL_RECLAIM:
         write_reclaim(w, request);
@@ -181,6 +188,7 @@ static void write_body(struct writer *w, const struct message_request *request)
         break;
     case PROTOCOL_UNWATCH:
         field_integer(w, "watch", request->unwatch);
+        write_quiet(w, request);
         break;
     case PROTOCOL_USAGE:
         field_bool(w, "all", request->usage.all);

@@ -346,6 +346,7 @@ static const struct value_case wrong_values[] = {
     {"'op':'release','grant':'1'", "grant"},
     {"'op':'release','grant':-1", "grant"},
     {"'op':'release','grant':9007199254740992", "grant"},
+    {"'op':'release','grant':1,'quiet':1", "quiet"},
     {"'op':'remove'", "name"},
     {"'op':'remove','name':null", "name"},
     {"'op':'stat','segment':true", "segment"},

@@ -52,9 +52,6 @@ const char *fake_socket(void);
  * connect again. */
 int fake_connect(int timeout_ms, segb_client **client);
 
-/* What it has sent and the client has not read, in the system's terms. */
-size_t fake_unread(void);
-
 /* Lets it go on after its next FAKE_WAIT. */
 void fake_go(void);
 

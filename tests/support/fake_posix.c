@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -118,11 +117,4 @@ void fake_forget(void)
     close(fake.listener);
     close(fake.memory);
     test_folder_remove(fake.folder);
-}
-
-size_t fake_unread(void)
-{
-    int unread = 0;
-
-    return ioctl(fake.client, TIOCOUTQ, &unread) == 0 ? (size_t)unread : 0;
 }

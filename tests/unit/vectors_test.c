@@ -252,6 +252,17 @@ static void replay_reply(const struct message_reply *reply, enum protocol_op op,
 /* Which ops were asked for and granted. */
 static bool granted[PROTOCOL_OPS];
 
+/* One that is not answered. */
+static void replay_quiet(const char *line, size_t size)
+{
+    struct message_request request;
+    struct message_problem problem;
+
+    REQUIRE(message_request_decode(line, size, &request, &problem) == 0);
+    REQUIRE(request.quiet);
+    message_request_deinit(&request);
+}
+
 static void replay_exchange(const char *request_line, size_t request_size,
                             const char *reply_line)
 {
@@ -311,7 +322,8 @@ static void replay_vector(const struct vector *vector)
             continue;
         REQUIRE(size > 2 && line[1] == ' ');
         if (*line == '>') {
-            REQUIRE(request == NULL);
+            if (request)
+                replay_quiet(request, request_size);
             request = line + 2;
             request_size = size - 2;
         } else {
