@@ -5,6 +5,7 @@
  *
  *   attach  --socket, --name of the segment, --count of connections, --size of
  *           a batch
+ *   open    the same, and nothing is given back
  */
 #include "station.h"
 #include "wire.h"
@@ -30,6 +31,7 @@ struct connection {
 
 struct load {
     const char *name;
+    bool releases;
     int epoll;
     size_t count;
     size_t batch;
@@ -74,7 +76,8 @@ static void receive(struct load *load, struct connection *connection)
         return;
     close(connection->descriptor);
     connection->descriptor = -1;
-    connection->grant = wire_number(text, "grant");
+    if (load->releases)
+        connection->grant = wire_number(text, "grant");
     load->answered++;
     if (load->asked < load->batch)
         ask(load, connection);
@@ -117,6 +120,7 @@ int main(int argc, char **argv)
 {
     struct load load = {0};
     struct station_options options = station_options(argc, argv);
+    load.releases = strcmp(options.kind, "attach") == 0;
     load.name = options.name;
     load.count = options.count;
     load.batch = options.size;
