@@ -7,6 +7,7 @@
  *   greedy        pipelines pings without pause
  *   greedy-attach opens --name 64 times at once, again and again
  *   commit        makes segments of --size, one after the other
+ *   reload        has the configuration read anew, again and again
  *   crowd         --count clients connect and leave, again and again
  *
  * The others play no operations: a line makes them begin, the next one makes
@@ -191,6 +192,13 @@ static void make_segment(struct client *client)
     client->done++;
 }
 
+static void reload(struct client *client)
+{
+    if (outcome(segb_reload(client->library)) < 0)
+        exit(1);
+    client->done++;
+}
+
 static void come_and_go(struct client *client)
 {
     for (int i = 0; i < SOME; i++) {
@@ -216,6 +224,8 @@ static bool line_waits(void)
 static int disturb(struct client *client, void (*some)(struct client *client))
 {
     char line[32];
+    /* A line that waits in a buffer is none that poll sees. */
+    setvbuf(stdin, NULL, _IONBF, 0);
     puts("ready");
     fflush(stdout);
     while (fgets(line, sizeof(line), stdin)) {
@@ -247,9 +257,10 @@ static int run(struct client *client)
         connect_raw(client);
         return disturb(client, attach_greedily);
     }
-    if (strcmp(kind, "commit") == 0) {
+    if (strcmp(kind, "commit") == 0 || strcmp(kind, "reload") == 0) {
         connect_library(client);
-        return disturb(client, make_segment);
+        return disturb(client,
+                       strcmp(kind, "commit") == 0 ? make_segment : reload);
     }
     if (strcmp(kind, "crowd") != 0)
         station_give_up("unknown kind `%s`", kind);
