@@ -310,6 +310,7 @@ help:
 	@echo 'make check-kernel    the segment, lifetime and identity tests on Linux 6.1'
 	@echo 'make bench           how long calls take, beside the kernel alone'
 	@echo '     [PEERS=1]       ... and beside other programs'
+	@echo 'make bench-plot      draw what that measured, as SVG'
 	@echo 'make windows         all of it for Windows, cross-built, into build/windows/'
 	@echo 'make check-windows   its tests, under Wine'
 	@echo 'make msi             the installer for Windows'

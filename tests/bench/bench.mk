@@ -8,7 +8,7 @@ benches := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(bench_src))
 release := BUILD=build/release CFLAGS=-O2 SANITIZE=
 PEERS ?=
 
-.PHONY: bench benches deps-bench
+.PHONY: bench bench-plot benches deps-bench
 
 deps-bench:
 	@packaging/install-deps $(bench_deps)
@@ -29,5 +29,9 @@ benches: all $(benches)
 bench:
 	$(Q)$(MAKE) benches $(release)
 	$(Q)tests/bench/run $(if $(PEERS),--peers)
+
+bench-plot:
+	@packaging/install-deps gnuplot-nox python3
+	$(Q)tests/bench/plot build/release/bench.json build/release/bench.svg
 
 -include $(patsubst %.o,%.d,$(call obj,$(bench_src) $(bench_lib_src)))

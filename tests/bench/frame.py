@@ -21,6 +21,7 @@ US = 1000  # nanoseconds
 # One segment of a broker cannot be larger, whatever goes wrong.
 FILE_SIZE = 1 << 30
 START_SECONDS = 20
+TURN_SECONDS = 5
 PR_SET_PDEATHSIG = 1
 
 # Quotas and rules of every kind, so that what they cost is in.
@@ -75,17 +76,42 @@ def default_config():
     return DEFAULT_CONFIG.format(**own_names())
 
 
-def start(argv, cpu=None, **streams):
-    """Starts a program on one processor; it dies with this one."""
+def start(argv, cpu=None, ends_by=signal.SIGKILL, **streams):
+    """Starts a program on one processor; it ends with this one, however this
+    one does."""
     libc = ctypes.CDLL(None)
 
     def prepare():
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        libc.prctl(PR_SET_PDEATHSIG, ends_by)
         resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE, FILE_SIZE))
         if cpu is not None:
             os.sched_setaffinity(0, {cpu})
 
-    return subprocess.Popen(argv, preexec_fn=prepare, **streams)
+    try:
+        # Of its own session: a Ctrl-C is for this program to act on.
+        return subprocess.Popen(argv, preexec_fn=prepare,
+                                start_new_session=True, **streams)
+    except FileNotFoundError:
+        raise BenchError(f"{argv[0]} is not there: `make bench` builds "
+                         "it") from None
+
+
+def await_idle(pid):
+    """Until a process sleeps, because it has done all that there was to do."""
+    deadline = time.monotonic() + START_SECONDS
+    state = None
+    while state != "S":
+        if time.monotonic() > deadline:
+            raise BenchError(f"process {pid} does not come to rest, but is in "
+                             f"state {state}")
+        time.sleep(0.002)
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+                state = file.read().rpartition(")")[2].split()[0]
+        except OSError:
+            state = "Z"
+        if state in "ZX":
+            raise BenchError(f"process {pid} has ended")
 
 
 # ---- brokers ----
@@ -107,7 +133,9 @@ class Broker:
                 [os.path.join(build, "segbrokerd"), "--config", config_path,
                  "--runtime-dir", self.runtime, "--socket", self.socket,
                  "--restart-pause", "0"],
-                cpu, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                # Who killed a keeper would only make its broker start another.
+                cpu, signal.SIGTERM, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log)
         self.keeper = self.process.pid
         self.serving = None
 
@@ -144,15 +172,25 @@ class Broker:
             raise BenchError(f"the broker ended with {status}:\n"
                              f"{self.logged()}")
 
+    def processes(self):
+        """Keeper and broker, also such that they have started themselves."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    if self.runtime.encode() in file.read().split(b"\0"):
+                        found.append(int(pid))
+        return found
+
     def kill(self):
-        """Both at once, so that neither starts the other again."""
-        if self.process.poll() is not None:
-            return
-        self.process.send_signal(signal.SIGSTOP)
-        with contextlib.suppress(OSError):
-            if self.find_serving():
-                os.kill(self.serving, signal.SIGKILL)
-        self.process.kill()
+        """All at once, so that none starts another."""
+        while found := self.processes():
+            for number in (signal.SIGSTOP, signal.SIGKILL):
+                for pid in found:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+            self.process.poll()
+            time.sleep(0.002)
         self.process.wait()
 
 
@@ -198,8 +236,14 @@ class Station:
             raise BenchError(f"{self.text} ended with {status}")
 
     def kill(self):
-        self.process.kill()
-        self.process.wait()
+        """Lets it end its turn, and put away what it has made."""
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(TURN_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 # ---- comparing ----
@@ -216,12 +260,17 @@ def quartiles(values):
     return tuple(statistics.quantiles(values, n=4, method="inclusive"))
 
 
-# One line of the table. `station` is compared to `floor`, which `floor_name`
-# says what it is; `items`: so many things one operation does, whose floor does
-# one.
+# One line of the table. `floor`: the station that it is compared to, and
+# `floor_name` what that is; `target`: a key of targets.py, or several; `items`:
+# so many things one operation does, its own and its floor's.
 Case = collections.namedtuple(
     "Case", "name station floor floor_name target items note",
     defaults=(None, "", None, 1, ""))
+
+# A row, whoever makes it, is a dict with `case`, and what there is to say of:
+# unit (of p50, p99, floor_p50), p50, p99, floor (its name), floor_p50, ratio,
+# ratio_spread ([low, high]), ratio_p99, target (as in Case), note (a sentence
+# below the table). `curve` and `x` make it a point of a line in the drawing.
 
 
 class Context:
@@ -229,6 +278,7 @@ class Context:
 
     def __init__(self, build, quick=False, rounds=None, peers=False):
         self.build = build
+        self.only = ""
         self.quick = quick
         self.rounds = rounds or (6 if quick else 60)
         self.peers = peers
@@ -237,6 +287,10 @@ class Context:
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def wants(self, group):
+        """Whether --only leaves this group of a section's cases in."""
+        return self.only in group
 
     def program(self, name):
         return os.path.join(self.build, "bench", name)
@@ -304,12 +358,12 @@ def row_of(case, samples):
     if case.floor is None:
         return row
     other = samples[case.floor]
-    ratios = [statistics.median(a) / statistics.median(b) / case.items
-              for a, b in zip(own, other)]
-    low, middle, high = quartiles(ratios)
-    floor_p99 = percentile(flat(other), 0.99) / US
+    low, middle, high = quartiles(
+        [statistics.median(a) / statistics.median(b)
+         for a, b in zip(own, other)])
+    floor_p99 = percentile(flat(other), 0.99) / scale
     row.update({"floor": case.floor_name,
-                "floor_p50": statistics.median(flat(other)) / US,
+                "floor_p50": statistics.median(flat(other)) / scale,
                 "floor_p99": floor_p99,
                 "ratio": middle, "ratio_spread": [low, high],
                 "ratio_p99": row["p99"] / floor_p99})

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -154,6 +156,42 @@ int station_run(const struct station *station)
     return r == 0 ? 0 : 1;
 }
 
+/* ---- the broker ---- */
+
+int station_check(const char *what, int code)
+{
+    if (code == 0)
+        return 0;
+    return station_complain("%s: %s (%s)", what, segb_strerror(code),
+                            segb_last_detail());
+}
+
+segb_client *station_connect(const struct station_options *options)
+{
+    segb_connect_options how = {.struct_size = sizeof(how),
+                                .socket = options->socket};
+    segb_client *client = NULL;
+
+    if (!options->socket)
+        station_give_up("%s needs --socket", options->kind);
+    station_check("connect", segb_connect(&how, &client));
+    return client;
+}
+
+void station_name(char name[STATION_NAME_MAX], unsigned number)
+{
+    snprintf(name, STATION_NAME_MAX, "global/bench/%ld/%u", (long)getpid(),
+             number);
+}
+
+int station_map(segb_segment *segment, int access)
+{
+    void *memory;
+    int r = station_check("map", segb_map(segment, 0, 0, access, &memory));
+
+    return r == 0 ? station_check("unmap", segb_unmap(memory)) : r;
+}
+
 /* ---- processes ---- */
 
 static void pin(int cpu)
@@ -188,7 +226,29 @@ void station_join(pid_t child)
         ;
 }
 
+int station_map_descriptor(int fd, size_t size, int protection)
+{
+    void *memory = mmap(NULL, size, protection, MAP_SHARED, fd, 0);
+
+    if (memory == MAP_FAILED)
+        return station_complain_system("mmap");
+    munmap(memory, size);
+    close(fd);
+    return 0;
+}
+
 /* ---- bytes and a descriptor ---- */
+
+int station_connect_socket(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+        station_give_up("%s: %s", path, strerror(errno));
+    return fd;
+}
 
 union control {
     struct cmsghdr head;
@@ -224,6 +284,9 @@ ssize_t station_receive(int socket, void *bytes, size_t size, int *fd)
     struct cmsghdr *head = n < 0 ? NULL : CMSG_FIRSTHDR(&header);
 
     *fd = -1;
+    /* The other end left without reading all: that is an end too. */
+    if (n < 0 && errno == ECONNRESET)
+        return 0;
     if (n < 0)
         return station_complain_system("recvmsg");
     if (head && head->cmsg_type == SCM_RIGHTS)

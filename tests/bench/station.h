@@ -10,12 +10,14 @@
 #ifndef SEGBROKER_BENCH_STATION_H
 #define SEGBROKER_BENCH_STATION_H
 
+#include "client/segbroker.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { STATION_NO_CPU = -1 };
+enum { STATION_NO_CPU = -1, STATION_NAME_MAX = 64 };
 
 /* What the command line says: PROGRAM KIND [--OPTION VALUE]... */
 struct station_options {
@@ -53,6 +55,18 @@ int station_complain_system(const char *what);
 _Noreturn void station_give_up(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
+/* ---- the broker ---- */
+
+/* A client of the broker that --socket says; NULL after a line on stderr. */
+segb_client *station_connect(const struct station_options *options);
+/* 0 when the library's call did well, else -1 after a line on stderr. */
+int station_check(const char *what, int code);
+/* A name for a segment that no other station uses; `number` tells those of
+ * one station apart. */
+void station_name(char name[STATION_NAME_MAX], unsigned number);
+/* Maps all of the segment once and unmaps it. */
+int station_map(segb_segment *segment, int access);
+
 /* ---- processes ---- */
 
 int64_t station_clock(void); /* nanoseconds */
@@ -62,7 +76,13 @@ pid_t station_fork(int cpu, void (*body)(void *data), void *data);
 /* Waits for a child that was told to end. */
 void station_join(pid_t child);
 
+/* Maps a descriptor's memory once, unmaps it and closes the descriptor. */
+int station_map_descriptor(int fd, size_t size, int protection);
+
 /* ---- bytes and a descriptor over a socket, blocking ---- */
+
+/* A connection to a path; ends the process when nobody serves there. */
+int station_connect_socket(const char *path);
 
 /* `fd` -1: none. 0 or -1. */
 int station_send(int socket, const void *bytes, size_t size, int fd);
