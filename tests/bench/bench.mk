@@ -2,16 +2,21 @@
 # their own.
 
 bench_deps := $(check_deps)
-bench_src := $(wildcard tests/bench/*_bench.c)
-bench_lib_src := $(filter-out $(bench_src),$(wildcard tests/bench/*.c))
+# Beside programs of others, which are installed only when asked for.
+PEERS ?=
+peer_deps := redis-tools s6 libs6-dev skalibs-dev dbus-broker dbus-daemon \
+	libsystemd-dev
+peer_src := tests/bench/fdholder_bench.c tests/bench/dbus_bench.c
+bench_src := $(filter-out $(if $(PEERS),,$(peer_src)),\
+	$(wildcard tests/bench/*_bench.c))
+bench_lib_src := $(filter-out %_bench.c,$(wildcard tests/bench/*.c))
 benches := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(bench_src))
 release := BUILD=build/release CFLAGS=-O2 SANITIZE=
-PEERS ?=
 
 .PHONY: bench bench-plot benches deps-bench
 
 deps-bench:
-	@packaging/install-deps $(bench_deps)
+	@packaging/install-deps $(bench_deps) $(if $(PEERS),$(peer_deps))
 
 $(call obj,$(bench_src) $(bench_lib_src)): CPPFLAGS += -Iclient -Itests/support
 $(call obj,$(bench_src) $(bench_lib_src)): | deps-bench
@@ -22,7 +27,10 @@ $(benches): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o \
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ \
-		$(CHECK_LIBS) $(CLIENT_LIBS)
+		$(CHECK_LIBS) $(CLIENT_LIBS) $(PEER_LIBS)
+
+$(BUILD)/bench/fdholder_bench: PEER_LIBS = -ls6 -lskarnet
+$(BUILD)/bench/dbus_bench: PEER_LIBS = -lsystemd
 
 benches: all $(benches)
 

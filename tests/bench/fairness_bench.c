@@ -46,24 +46,16 @@ struct client {
     char answers[BLOCK];
 };
 
-static int outcome(int r)
-{
-    if (r < 0)
-        station_complain("%s: %s", segb_strerror(r), segb_last_detail());
-    return r;
-}
-
 static void connect_library(struct client *client)
 {
-    segb_connect_options options = {.struct_size = sizeof(options),
-                                    .socket = client->options.socket};
-    if (outcome(segb_connect(&options, &client->library)) < 0)
+    client->library = station_connect(&client->options);
+    if (!client->library)
         exit(1);
 }
 
 static void connect_raw(struct client *client)
 {
-    client->socket = wire_connect(client->options.socket);
+    client->socket = station_connect_socket(client->options.socket);
     wire_hello(client->socket);
 }
 
@@ -72,22 +64,19 @@ static void connect_raw(struct client *client)
 static int ping(void *data)
 {
     struct client *client = data;
-    return outcome(segb_ping(client->library));
+    return station_check("ping", segb_ping(client->library));
 }
 
 static int attach(void *data)
 {
     struct client *client = data;
     segb_segment *segment;
-    void *memory;
     int r = segb_open(client->library, client->options.name, NULL, &segment);
-    if (r < 0)
-        return outcome(r);
-    r = segb_map(segment, 0, 0, SEGB_RO, &memory);
-    if (r == 0)
-        r = segb_unmap(memory);
+    if (station_check("open", r) != 0)
+        return -1;
+    r = station_map(segment, SEGB_RO);
     segb_close(segment);
-    return outcome(r);
+    return r;
 }
 
 /* ---- the others: some of their work, a few milliseconds at most ---- */
@@ -185,8 +174,9 @@ static void attach_greedily(struct client *client)
 static void make_segment(struct client *client)
 {
     segb_segment *segment;
-    if (outcome(segb_create(client->library, NULL, client->options.size, NULL,
-                            &segment)) < 0)
+    if (station_check("create",
+                      segb_create(client->library, NULL, client->options.size,
+                                  NULL, &segment)) != 0)
         exit(1);
     segb_close(segment);
     client->done++;
@@ -194,7 +184,7 @@ static void make_segment(struct client *client)
 
 static void reload(struct client *client)
 {
-    if (outcome(segb_reload(client->library)) < 0)
+    if (station_check("reload", segb_reload(client->library)) != 0)
         exit(1);
     client->done++;
 }
@@ -207,7 +197,7 @@ static void come_and_go(struct client *client)
                 close(client->crowd[--client->here]);
             client->done++;
         }
-        int socket = wire_connect(client->options.socket);
+        int socket = station_connect_socket(client->options.socket);
         wire_hello(socket);
         client->crowd[client->here++] = socket;
     }

@@ -39,20 +39,20 @@ struct handover {
     pid_t receiver;
     segb_client *client;
     segb_segment *segment;
-    char name[64];
+    char name[STATION_NAME_MAX];
 };
 
-static void must(int r)
+static void must(const char *what, int code)
 {
-    if (r < 0)
-        station_give_up("%s: %s", segb_strerror(r), segb_last_detail());
+    if (station_check(what, code) != 0)
+        exit(1);
 }
 
 static void connect_library(struct handover *handover)
 {
-    segb_connect_options options = {.struct_size = sizeof(options),
-                                    .socket = handover->options.socket};
-    must(segb_connect(&options, &handover->client));
+    handover->client = station_connect(&handover->options);
+    if (!handover->client)
+        exit(1);
 }
 
 static uint64_t sum_of(const uint64_t *words, size_t size)
@@ -103,10 +103,10 @@ static uint64_t read_segment(struct handover *handover)
 {
     segb_segment *segment;
     void *memory;
-    must(segb_open(handover->client, handover->name, NULL, &segment));
-    must(segb_map(segment, 0, 0, SEGB_RO, &memory));
+    must("open", segb_open(handover->client, handover->name, NULL, &segment));
+    must("map", segb_map(segment, 0, 0, SEGB_RO, &memory));
     uint64_t sum = sum_of(memory, segb_size(segment));
-    must(segb_unmap(memory));
+    must("unmap", segb_unmap(memory));
     segb_close(segment);
     return sum;
 }
@@ -141,7 +141,7 @@ static void receive(void *data)
     if (strcmp(kind, "segment") == 0)
         connect_library(handover);
     else if (strcmp(kind, "redis") == 0)
-        handover->stream = wire_connect(handover->options.socket);
+        handover->stream = station_connect_socket(handover->options.socket);
     for (;;) {
         uint64_t sum;
         if (handover->other < 0)
@@ -205,12 +205,12 @@ static int hand_over(void *data)
 static void make_segment(struct handover *handover)
 {
     void *memory;
-    snprintf(handover->name, sizeof(handover->name), "bench/handover/%ld",
-             (long)getpid());
+    station_name(handover->name, 0);
     connect_library(handover);
-    must(segb_create(handover->client, handover->name, handover->options.size,
+    must("create",
+         segb_create(handover->client, handover->name, handover->options.size,
                      NULL, &handover->segment));
-    must(segb_map(handover->segment, 0, 0, SEGB_RW, &memory));
+    must("map", segb_map(handover->segment, 0, 0, SEGB_RW, &memory));
     handover->memory = memory;
 }
 
@@ -283,7 +283,7 @@ int main(int argc, char **argv)
     else
         make_private(&handover);
     if (strcmp(handover.options.kind, "redis") == 0)
-        handover.stream = wire_connect(handover.options.socket);
+        handover.stream = station_connect_socket(handover.options.socket);
     else if (strcmp(handover.options.kind, "segment") != 0)
         make_stream(&handover);
     start_receiver(&handover);

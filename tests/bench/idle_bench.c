@@ -41,7 +41,7 @@ static int add_crowd(void *data)
     make_room(idle);
     int *crowd = idle->sockets + idle->count;
     for (size_t i = 0; i < idle->crowd; i++) {
-        crowd[i] = wire_connect(idle->path);
+        crowd[i] = station_connect_socket(idle->path);
         wire_send(crowd[i], hello, sizeof(hello) - 1);
     }
     for (size_t i = 0; i < idle->crowd; i++)

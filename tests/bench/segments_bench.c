@@ -27,13 +27,6 @@ static void name_of(uint64_t number, char name[64])
     snprintf(name, 64, "bench/%ju", (uintmax_t)number);
 }
 
-static int outcome(int r)
-{
-    if (r < 0)
-        fprintf(stderr, "%s: %s\n", segb_strerror(r), segb_last_detail());
-    return r;
-}
-
 static int create_next(void *data)
 {
     struct segments *segments = data;
@@ -43,8 +36,8 @@ static int create_next(void *data)
     char name[64];
     name_of(segments->next++, name);
     int r = segb_create(segments->client, name, SIZE, &options, &segment);
-    if (r < 0)
-        return outcome(r);
+    if (station_check("create", r) != 0)
+        return -1;
     segb_close(segment);
     return 0;
 }
@@ -55,8 +48,8 @@ static int open_one(struct segments *segments, uint64_t number)
     char name[64];
     name_of(number, name);
     int r = segb_open(segments->client, name, NULL, &segment);
-    if (r < 0)
-        return outcome(r);
+    if (station_check("open", r) != 0)
+        return -1;
     segb_close(segment);
     return 0;
 }
@@ -90,9 +83,8 @@ int main(int argc, char **argv)
     else
         station_give_up("unknown kind `%s`", options.kind);
     segments.next = segments.count = options.count;
-    segb_connect_options where = {.struct_size = sizeof(where),
-                                  .socket = options.socket};
-    if (outcome(segb_connect(&where, &segments.client)) < 0)
+    segments.client = station_connect(&options);
+    if (!segments.client)
         return 1;
     int r = station_run(&station);
     segb_disconnect(segments.client);

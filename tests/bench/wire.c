@@ -22,17 +22,6 @@ static struct sockaddr_un address_of(const char *path)
     return address;
 }
 
-int wire_connect(const char *path)
-{
-    struct sockaddr_un address = address_of(path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        station_give_up("socket: %s", strerror(errno));
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-        station_give_up("connect to %s: %s", path, strerror(errno));
-    return fd;
-}
-
 int wire_listen(const char *path)
 {
     struct sockaddr_un address = address_of(path);

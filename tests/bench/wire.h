@@ -10,8 +10,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* A connection to the socket at `path`. */
-int wire_connect(const char *path);
 /* A listening socket at `path`. */
 int wire_listen(const char *path);
 

@@ -1,0 +1,224 @@
+"""Whole buffers that go to another process, and other programs' ways for the
+descriptor itself."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import frame
+from frame import BenchError, Case
+
+TITLE = "Handing over"
+MIB = 1 << 20
+GIB = 1 << 30
+# Redis takes no value above this one.
+REDIS_MAX = 512 * MIB
+# What must be free besides, for the host's sake.
+MEMORY_SPARE = 2 * GIB
+START_SECONDS = 10
+JOURNAL = "/run/systemd/journal/socket"
+
+COUNTED = ("counted from when the sender begins until the receiver has read "
+           "every byte; the sender's memory is filled before; sender and "
+           "broker on CPU 0, receiver on CPU 1")
+BUS_CONFIG = """\
+<busconfig>
+ <listen>unix:path={path}</listen>
+ <policy context="default">
+  <allow user="*"/><allow own="*"/>
+  <allow send_type="method_call"/><allow send_type="method_return"/>
+  <allow send_type="signal"/><allow send_type="error"/>
+  <allow receive_type="method_call"/><allow receive_type="method_return"/>
+  <allow receive_type="signal"/><allow receive_type="error"/>
+ </policy>
+</busconfig>
+"""
+
+
+def available_memory():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def size_text(size):
+    return f"{size // GIB} GiB" if size >= GIB else f"{size // MIB} MiB"
+
+
+# ---- other programs ----
+
+@contextlib.contextmanager
+def program(argv, ready, **streams):
+    """A server of somebody else's, on any processor, once `ready()`."""
+    process = frame.start(argv, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True, **streams)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not ready():
+            if process.poll() is not None:
+                raise BenchError(f"{argv[0]} ended at its start: "
+                                 f"{process.stderr.read().strip()}")
+            if time.monotonic() > deadline:
+                raise BenchError(f"{argv[0]} does not serve")
+            time.sleep(0.01)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stderr.close()
+
+
+def answers(path):
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(path) == 0
+
+
+@contextlib.contextmanager
+def listening(path):
+    """A socket for a server that is given one."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen(16)
+        yield server
+    os.unlink(path)
+
+
+@contextlib.contextmanager
+def redis(context):
+    path = os.path.join(context.folder, "redis.sock")
+    with program(["redis-server", "--port", "0", "--unixsocket", path,
+                  "--save", "", "--appendonly", "no", "--dir",
+                  context.folder], lambda: answers(path)):
+        yield path
+
+
+def write(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+@contextlib.contextmanager
+def fdholder(context):
+    path = os.path.join(context.folder, "fdholder.sock")
+    rules = os.path.join(context.folder, "fdholder")
+    write(f"{rules}/uid/default/allow", "")
+    for what in ("STORE", "RETRIEVE"):
+        write(f"{rules}/uid/default/env/S6_FDHOLDER_{what}_REGEX", "^bench\n")
+    with listening(path) as server:
+        with program(["s6-fdholderd", "-i", rules], lambda: True,
+                     stdin=server):
+            yield path
+    shutil.rmtree(rules)
+
+
+# The launcher wants to be told of its socket as systemd tells it.
+LAUNCH = """\
+import os, sys
+os.dup2(0, 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+@contextlib.contextmanager
+def bus(context):
+    """A private bus: its path and the program's name."""
+    path = os.path.join(context.folder, "bus.sock")
+    config = os.path.join(context.folder, "bus.conf")
+    write(config, BUS_CONFIG.format(path=path))
+    if os.path.exists(JOURNAL):
+        with listening(path) as server:
+            with program([sys.executable, "-c", LAUNCH, "dbus-broker-launch",
+                          "--scope", "user", "--config-file", config],
+                         lambda: True, stdin=server):
+                yield path, "dbus-broker"
+        return
+    with program(["dbus-daemon", "--nofork", "--nopidfile", "--config-file",
+                  config], lambda: answers(path)):
+        yield path, "dbus-daemon"
+
+
+# ---- buffers ----
+
+def sender(context, kind, size, path=None):
+    where = ["--socket", path] if path else []
+    return context.station(["handover_bench", kind, "--size", size,
+                            "--server-cpu", 1, *where], cpu=0)
+
+
+def buffers(context, broker, redis_path, size, rounds, n):
+    name = f"{size_text(size)} by segment"
+    if available_memory() < 4 * size + MEMORY_SPARE:
+        return [{"case": f"{name}: left out, the host has too little memory "
+                 "available"}]
+    with contextlib.ExitStack() as stack:
+        def start(*arguments):
+            return stack.enter_context(sender(context, *arguments))
+
+        own = start("segment", size, broker.socket)
+        cases = [Case(name, own, start("socket", size), "Unix socket",
+                      note=COUNTED),
+                 Case(name, own, start("pipe", size), "pipe")]
+        if redis_path and size <= REDIS_MAX:
+            cases.append(Case(name, own, start("redis", size, redis_path),
+                              "Redis", note="SET there and GET here, over its "
+                              "Unix socket; it runs on any processor"))
+        for case in cases:  # the first time costs page tables
+            case.floor.measure(1)
+        own.measure(1)
+        rows = context.compare(cases, rounds, n)
+    if redis_path and size > REDIS_MAX:
+        rows[-1]["note"] = ("Redis is left out: it takes no value above "
+                            f"{size_text(REDIS_MAX)}")
+    return rows
+
+
+# ---- descriptors ----
+
+def descriptors(context, broker):
+    """All three do what an attach does, on one processor but for the bus."""
+    rows = []
+    with contextlib.ExitStack() as stack:
+        def start(*argv):
+            return stack.enter_context(context.station(argv, cpu=0))
+
+        own = start("attach_bench", "library", "--socket", broker.socket)
+        holder = start("fdholder_bench", "retrieve", "--size", MIB,
+                       "--socket", stack.enter_context(fdholder(context)))
+        path, name = stack.enter_context(bus(context))
+        caller = start("dbus_bench", "call", "--size", MIB, "--socket", path,
+                       "--server-cpu", 0)
+        note = ("a descriptor fetched, 1 MiB mapped, unmapped and closed, by "
+                "each one's own library")
+        if name == "dbus-daemon":
+            name += (" (dbus-broker needs systemd's journal, which is not "
+                     "here)")
+        rows += context.compare([
+            Case("attach", own, holder, "s6-fdholderd", note=note),
+            Case("attach", own, caller, name)], n=100)
+    return rows
+
+
+def run(context):
+    rows = []
+    sizes = ([(MIB, 5, 5), (16 * MIB, 3, 1)] if context.quick else
+             [(MIB, 30, 10), (64 * MIB, 20, 1), (GIB, 6, 1)])
+    with contextlib.ExitStack() as stack:
+        broker = stack.enter_context(context.broker())
+        path = stack.enter_context(redis(context)) if context.peers else None
+        for size, rounds, n in sizes:
+            rows += buffers(context, broker, path, size, rounds, n)
+        if context.peers:
+            rows += descriptors(context, broker)
+    return rows
