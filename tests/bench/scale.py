@@ -92,13 +92,14 @@ def load(context, path, count, batch, kind="attach"):
          "--count", count, "--size", batch], cpu=1)
 
 
-def rate_row(name, rates, floor_name, floor_rates, target=None, note=""):
+def rate_row(name, rates, floor_name, floor_rates, target=None, note="",
+             **more):
     ratios = [a / b for a, b in zip(rates, floor_rates)]
     low, middle, high = quartiles(ratios)
     return {"case": name, "unit": "/s", "p50": statistics.median(rates),
             "floor": floor_name, "floor_p50": statistics.median(floor_rates),
             "ratio": middle, "ratio_spread": [low, high], "target": target,
-            "note": note}
+            "note": note, **more}
 
 
 def batch_of(count):
@@ -134,12 +135,13 @@ def throughput(context, broker, bare):
     note = ("one request under way on each connection, without mmap, the "
             "release of the former grant with it; server on CPU 0, clients "
             "on CPU 1")
-    rows = [rate_row(f"attaches, {count:,} connections",
+    rows = [rate_row(f"attaches, connections: {count:,}",
                      rates["attach", count], "epoll server",
                      rates["floor", count],
-                     "throughput" if count == 64 else None, note)
+                     "throughput" if count == 64 else None, note,
+                     curve="attaches a second, by connections", x=count)
             for count in counts]
-    rows.append(rate_row("opens alone, 64 connections", rates["open", 64],
+    rows.append(rate_row("opens alone, connections: 64", rates["open", 64],
                          "epoll server", rates["floor", 64],
                          note="nothing is released: grants pile up"))
     most = counts[-1]
@@ -191,7 +193,18 @@ def accepting(context, broker, bare, bare_pid):
     return rows
 
 
-def idle_rows(context, count, note):
+def ping_among(context, broker, empty, count):
+    """Both are on the client's processor, and take turns."""
+    with contextlib.ExitStack() as stack:
+        pair = [stack.enter_context(context.station(
+            ["fairness_bench", "ping", "--socket", where.socket], cpu=0))
+                for where in (broker, empty)]
+        return context.compare(
+            [Case(f"ping among {count:,} connections, one CPU", *pair,
+                  "alone")], rounds=10 if context.quick else 40, n=50)
+
+
+def idle_rows(context, count, note, empty):
     with context.broker() as broker:
         with context.station(["idle_bench", "connect", "--socket",
                               broker.socket, "--count", 1], cpu=1) as station:
@@ -201,22 +214,20 @@ def idle_rows(context, count, note):
             do_exactly(station, count)
             seconds = time.monotonic() - began
             each = (own_memory(broker.serving) - before) / count
-            with context.station(["fairness_bench", "ping", "--socket",
-                                  broker.socket], cpu=0) as client:
-                pings = client.measure(2000)
+            pings = ping_among(context, broker, empty, count)
     return [{"case": f"memory an idle connection, {count:,}", "unit": "B",
-             "p50": each, "target": "idle memory", "note": note},
+             "p50": each, "target": "idle memory", "note": note,
+             "curve": "memory an idle connection", "x": count},
             {"case": f"{count:,} connections, one by one", "unit": "ms",
-             "p50": seconds * 1e3, "note": note},
-            {"case": f"ping among {count:,}, one CPU", "unit": "us",
-             "p50": statistics.median(pings) / 1e3,
-             "p99": percentile(pings, 0.99) / 1e3, "note": note}]
+             "p50": seconds * 1e3, "note": note}] + pings
 
 
 def connections(context):
     rows = []
-    for count, note in sizes(context, "connections", [1000], [10000, 100000]):
-        rows += idle_rows(context, count, note)
+    with context.broker() as empty:
+        for count, note in sizes(context, "connections", [1000],
+                                 [10000, 100000]):
+            rows += idle_rows(context, count, note, empty)
     return rows
 
 
@@ -278,11 +289,13 @@ def segments_rows(context, count, note, small, few):
         rows.append({"case": f"create among {count:,}", "unit": "us",
                      "p50": statistics.median(taken) / 1e3,
                      "p99": percentile(taken, 0.99) / 1e3,
-                     "note": "4 KiB reserved, with a name, kept until it is "
+                     "curve": "create, by segments that are there",
+                     "x": count, "note": "4 KiB reserved, with a name, kept until it is "
                              "removed; two CPUs"})
         for index, who in enumerate(("broker", "keeper")):
             rows.append({"case": f"memory a segment, {count:,}, {who}",
-                         "unit": "B", "note": note,
+                         "unit": "B", "note": note, "x": count,
+                         "curve": f"memory a segment, {who}",
                          "p50": (behind[index] - before[index]) / count})
         with contextlib.ExitStack() as stack:
             rows += context.compare(
@@ -292,6 +305,7 @@ def segments_rows(context, count, note, small, few):
         rows.append({"case": f"restart with {count:,} segments", "unit": "ms",
                      "p50": statistics.median(times) * 1e3,
                      "p99": max(times) * 1e3,
+                     "curve": "restart, by segments", "x": count,
                      "note": "from SIGKILL of the broker to the answer to a "
                              "client's ping; in place of p99 the longest"})
     return rows
@@ -308,8 +322,20 @@ def segments(context):
     return rows
 
 
+def many_connections(context):
+    with context.broker() as broker, bare_server(context) as (bare, pid):
+        return (throughput(context, broker, bare) +
+                accepting(context, broker, bare, pid))
+
+
+ALL = {"throughput": many_connections, "idle": connections,
+       "segments": segments}
+GROUPS = list(ALL)
+
+
 def run(context):
-    with context.broker() as broker, bare_server(context) as (bare, bare_pid):
-        rows = throughput(context, broker, bare)
-        rows += accepting(context, broker, bare, bare_pid)
-    return rows + connections(context) + segments(context)
+    rows = []
+    for group, measure in ALL.items():
+        if context.wants(group):
+            rows += measure(context)
+    return rows
