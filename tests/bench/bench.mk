@@ -11,7 +11,8 @@ bench_src := $(filter-out $(if $(PEERS),,$(peer_src)),\
 	$(wildcard tests/bench/*_bench.c))
 bench_lib_src := $(filter-out %_bench.c,$(wildcard tests/bench/*.c))
 benches := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(bench_src))
-release := BUILD=build/release CFLAGS=-O2 SANITIZE=
+bench_build := build/release$(if $(filter-out linux,$(SEGMENT)),-$(SEGMENT))
+release := BUILD=$(bench_build) CFLAGS=-O2 SANITIZE=
 
 .PHONY: bench bench-plot benches deps-bench
 
@@ -36,10 +37,10 @@ benches: all $(benches)
 
 bench:
 	$(Q)$(MAKE) benches $(release)
-	$(Q)tests/bench/run $(if $(PEERS),--peers)
+	$(Q)tests/bench/run --build $(bench_build) $(if $(PEERS),--peers)
 
 bench-plot:
 	@packaging/install-deps gnuplot-nox python3
-	$(Q)tests/bench/plot build/release/bench.json build/release/bench.svg
+	$(Q)tests/bench/plot $(bench_build)/bench.json $(bench_build)/bench.svg
 
 -include $(patsubst %.o,%.d,$(call obj,$(bench_src) $(bench_lib_src)))

@@ -5,6 +5,7 @@
  *   attach   a request; a reply with a descriptor, which is mapped and closed
  *   attach-release  the same, and a line that gives it back, whose answer is
  *            read with the next reply
+ *   cold     a connection; hello; the same as attach
  *   ping, stat      a request and a reply
  *   list     --count requests, with --size bytes of reply each
  *   keeper   a record and a descriptor that nobody answers
@@ -12,16 +13,28 @@
 #include "station.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { DEFAULT_SIZE = 1 << 20, BUFFER_SIZE = 1 << 18 };
 
 /* As a client and a broker were seen to say it. */
+#define HELLO_REQUEST                                                          \
+    "{\"id\":1,\"op\":\"hello\",\"version\":1,"                                \
+    "\"client\":\"libsegbroker/0.1.0\"}\n"
+#define HELLO_REPLY                                                            \
+    "{\"id\":1,\"ok\":true,\"version\":1,"                                     \
+    "\"server\":\"segbroker/0.1.0\",\"you\":\"user:root\","                    \
+    "\"administrator\":true,\"features\":[\"sealed-size\","                    \
+    "\"exact-lifetime\",\"freeze\",\"freeze-future\",\"doorbell\","            \
+    "\"items\",\"publish\",\"wait\",\"watch\",\"huge-2M\",\"huge-1G\","        \
+    "\"numa\"],\"limits\":{\"line\":65536,\"handles\":253}}\n"
 #define OPEN_REQUEST                                                           \
     "{\"id\":2,\"op\":\"open\",\"name\":\"global/bench/1234/0\","              \
     "\"access\":\"ro\"}\n"
@@ -68,34 +81,39 @@ struct kind {
     const char *name;
     struct part part;
     struct part behind; /* sent without waiting for its reply */
+    bool cold;          /* each time on a connection of its own */
 };
 
 static char buffer[BUFFER_SIZE];
 static char long_reply[BUFFER_SIZE];
 
 static const struct kind kinds[] = {
-    {"attach", PART(OPEN_REQUEST, OPEN_REPLY, true), {0}},
+    {"attach", PART(OPEN_REQUEST, OPEN_REPLY, true), {0}, false},
     {"attach-release", PART(OPEN_REQUEST, OPEN_REPLY, true),
-     PART(RELEASE_REQUEST, RELEASE_REPLY, false)},
-    {"ping", PART(PING_REQUEST, RELEASE_REPLY, false), {0}},
-    {"stat", PART(STAT_REQUEST, STAT_REPLY, false), {0}},
-    {"list", PART(LIST_REQUEST, "", false), {0}},
-    {"keeper", PART(RECORD, "", true), {0}},
+     PART(RELEASE_REQUEST, RELEASE_REPLY, false), false},
+    {"cold", PART(HELLO_REQUEST, HELLO_REPLY, false),
+     PART(OPEN_REQUEST, OPEN_REPLY, true), true},
+    {"ping", PART(PING_REQUEST, RELEASE_REPLY, false), {0}, false},
+    {"stat", PART(STAT_REQUEST, STAT_REPLY, false), {0}, false},
+    {"list", PART(LIST_REQUEST, "", false), {0}, false},
+    {"keeper", PART(RECORD, "", true), {0}, false},
 };
 
 struct floor {
     struct station_options options;
     struct kind kind;
     int socket;        /* the client's */
-    int server_socket; /* the server's */
+    int server_socket; /* the server's, where it takes connections if cold */
     int memory;
     pid_t server;
+    struct sockaddr_un address; /* where it takes connections */
+    socklen_t address_size;
 };
 
 /* ---- the server ---- */
 
 /* Answers what has come in whole. False when the client is gone. */
-static bool answer(const struct floor *f, size_t *got, bool *behind)
+static bool answer(const struct floor *f, int socket, size_t *got, bool *behind)
 {
     const struct part *part;
 
@@ -105,51 +123,98 @@ static bool answer(const struct floor *f, size_t *got, bool *behind)
             return true;
         *got -= part->request_size;
         if (part->reply_size > 0 &&
-            station_send(f->server_socket, part->reply, part->reply_size,
+            station_send(socket, part->reply, part->reply_size,
                          part->handle ? f->memory : -1) < 0)
             return false;
         *behind = f->kind.behind.request && !*behind;
     }
 }
 
-static void serve(void *data)
+static void serve(const struct floor *f, int socket)
 {
-    const struct floor *f = data;
     size_t got = 0;
     bool behind = false;
     ssize_t n;
     int fd;
 
-    close(f->socket);
-    while ((n = station_receive(f->server_socket, buffer, sizeof(buffer),
-                                &fd)) > 0) {
+    while ((n = station_receive(socket, buffer, sizeof(buffer), &fd)) > 0) {
         if (fd >= 0)
             close(fd);
         got += (size_t)n;
-        if (!answer(f, &got, &behind))
+        if (!answer(f, socket, &got, &behind))
             return;
     }
 }
 
-static void start(struct floor *f)
+static void serve_one(void *data)
+{
+    const struct floor *f = data;
+
+    close(f->socket);
+    serve(f, f->server_socket);
+}
+
+static void serve_many(void *data)
+{
+    const struct floor *f = data;
+    int socket;
+
+    while ((socket = accept4(f->server_socket, NULL, NULL, SOCK_CLOEXEC)) >=
+           0) {
+        serve(f, socket);
+        close(socket);
+    }
+    station_complain_system("accept");
+}
+
+static void start_warm(struct floor *f)
 {
     int ends[2];
 
-    f->memory = memfd_create("bench", MFD_CLOEXEC);
-    if (f->memory < 0 || ftruncate(f->memory, (off_t)f->options.size) < 0 ||
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-        station_give_up("the server: %s", strerror(errno));
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        station_give_up("socketpair: %s", strerror(errno));
     f->socket = ends[0];
     f->server_socket = ends[1];
-    f->server = station_fork(f->options.server_cpu, serve, f);
+    f->server = station_fork(f->options.server_cpu, serve_one, f);
     close(f->server_socket);
+}
+
+/* At an address that the kernel chooses, so that no file is left. */
+static void start_cold(struct floor *f)
+{
+    f->address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    f->address_size = sizeof(f->address);
+    f->socket = -1;
+    f->server_socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(f->server_socket, (struct sockaddr *)&f->address,
+             sizeof(f->address.sun_family)) < 0 ||
+        getsockname(f->server_socket, (struct sockaddr *)&f->address,
+                    &f->address_size) < 0 ||
+        listen(f->server_socket, SOMAXCONN) < 0)
+        station_give_up("a listening socket: %s", strerror(errno));
+    f->server = station_fork(f->options.server_cpu, serve_many, f);
+    close(f->server_socket);
+}
+
+static void start(struct floor *f)
+{
+    f->memory = memfd_create("bench", MFD_CLOEXEC);
+    if (f->memory < 0 || ftruncate(f->memory, (off_t)f->options.size) < 0)
+        station_give_up("memory: %s", strerror(errno));
+    if (f->kind.cold)
+        start_cold(f);
+    else
+        start_warm(f);
 }
 
 static void end(void *data)
 {
     struct floor *f = data;
 
-    close(f->socket);
+    if (f->kind.cold)
+        kill(f->server, SIGTERM);
+    else
+        close(f->socket);
     close(f->memory);
     station_join(f->server);
 }
@@ -161,39 +226,69 @@ static int send_request(const struct floor *f, const struct part *part)
     return station_send(f->socket, part->request, part->request_size, -1);
 }
 
-static int once_attach(void *data)
+static int attach(const struct floor *f, const struct part *part)
 {
-    const struct floor *f = data;
     int fd = -1;
 
-    if (send_request(f, &f->kind.part) < 0)
+    if (send_request(f, part) < 0)
         return -1;
     /* What comes before the descriptor answers the last release. */
     while (fd < 0) {
         if (station_receive(f->socket, buffer, sizeof(buffer), &fd) <= 0)
             return station_complain("the server has ended");
     }
-    if (station_map_descriptor(fd, f->options.size, PROT_READ) < 0)
+    return station_map_descriptor(fd, f->options.size, PROT_READ);
+}
+
+static int once_attach(void *data)
+{
+    const struct floor *f = data;
+    int r = attach(f, &f->kind.part);
+
+    if (r == 0 && f->kind.behind.request)
+        r = send_request(f, &f->kind.behind);
+    return r;
+}
+
+static int exchange(const struct floor *f, const struct part *part)
+{
+    ssize_t n;
+    int fd;
+
+    if (send_request(f, part) < 0)
         return -1;
-    return f->kind.behind.request ? send_request(f, &f->kind.behind) : 0;
+    for (size_t got = 0; got < part->reply_size; got += (size_t)n) {
+        n = station_receive(f->socket, buffer, sizeof(buffer), &fd);
+        if (n <= 0)
+            return station_complain("the server has ended");
+    }
+    return 0;
 }
 
 static int once_exchange(void *data)
 {
     const struct floor *f = data;
-    ssize_t n;
-    int fd;
+    int r = 0;
 
-    for (uint64_t i = 0; i < f->options.count; i++) {
-        if (send_request(f, &f->kind.part) < 0)
-            return -1;
-        for (size_t got = 0; got < f->kind.part.reply_size; got += (size_t)n) {
-            n = station_receive(f->socket, buffer, sizeof(buffer), &fd);
-            if (n <= 0)
-                return station_complain("the server has ended");
-        }
-    }
-    return 0;
+    for (uint64_t i = 0; i < f->options.count && r == 0; i++)
+        r = exchange(f, &f->kind.part);
+    return r;
+}
+
+static int once_cold(void *data)
+{
+    struct floor *f = data;
+    int r;
+
+    f->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(f->socket, (struct sockaddr *)&f->address, f->address_size) < 0)
+        r = station_complain_system("connect");
+    else
+        r = exchange(f, &f->kind.part);
+    if (r == 0)
+        r = attach(f, &f->kind.behind);
+    close(f->socket);
+    return r;
 }
 
 static int once_keeper(void *data)
@@ -228,6 +323,8 @@ int main(int argc, char **argv)
     start(&f);
     if (strcmp(f.kind.name, "keeper") == 0)
         station.once = once_keeper;
+    else if (f.kind.cold)
+        station.once = once_cold;
     else
         station.once = f.kind.part.handle ? once_attach : once_exchange;
     return station_run(&station);

@@ -82,15 +82,17 @@ def start(argv, cpu=None, ends_by=signal.SIGKILL, **streams):
     libc = ctypes.CDLL(None)
 
     def prepare():
+        # A Ctrl-C is for this program to act on. Not a session of its own:
+        # Linux shares processors out by sessions, and a floor's two processes
+        # would get as much as a broker alone.
+        os.setpgid(0, 0)
         libc.prctl(PR_SET_PDEATHSIG, ends_by)
         resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE, FILE_SIZE))
         if cpu is not None:
             os.sched_setaffinity(0, {cpu})
 
     try:
-        # Of its own session: a Ctrl-C is for this program to act on.
-        return subprocess.Popen(argv, preexec_fn=prepare,
-                                start_new_session=True, **streams)
+        return subprocess.Popen(argv, preexec_fn=prepare, **streams)
     except FileNotFoundError:
         raise BenchError(f"{argv[0]} is not there: `make bench` builds "
                          "it") from None

@@ -65,6 +65,8 @@ def attach(context, broker, cpu):
                  note=RELEASES),
             Case(f"attach, cold, {where}", cold, floor, EXCHANGE,
                  "attach cold" if first else None),
+            Case(f"attach, cold, {where}", cold,
+                 s.paired("floor_bench", "cold"), "bare, cold"),
         ], n=400)
 
 

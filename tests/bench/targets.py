@@ -47,13 +47,12 @@ def text(name):
     return f"{what}{sign} {target.limit:g}"
 
 
-def verdict(row):
-    """`met`, `missed` or nothing; and all targets as one text."""
+def verdicts(row):
+    """For each target of a row, as text, whether it is met; None where the
+    row does not say."""
     named = names(row)
-    outcomes = {name: is_met(name, row) for name in named}
+    met = {name: is_met(name, row) for name in named}
     for group in EITHER:
-        if group <= set(named) and any(outcomes[name] for name in group):
-            outcomes.update({name: True for name in group})
-    known = [met for met in outcomes.values() if met is not None]
-    said = "" if not known else "met" if all(known) else "missed"
-    return said, ", ".join(text(name) for name in named)
+        if group <= set(named) and any(met[name] for name in group):
+            met.update({name: True for name in group})
+    return [(text(name), met[name]) for name in named]
