@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 
 import frame
@@ -20,23 +19,10 @@ REDIS_MAX = 512 * MIB
 # What must be free besides, for the host's sake.
 MEMORY_SPARE = 2 * GIB
 START_SECONDS = 10
-JOURNAL = "/run/systemd/journal/socket"
 
 COUNTED = ("counted from when the sender begins until the receiver has read "
            "every byte; the sender's memory is filled before; sender and "
            "broker on CPU 0, receiver on CPU 1")
-BUS_CONFIG = """\
-<busconfig>
- <listen>unix:path={path}</listen>
- <policy context="default">
-  <allow user="*"/><allow own="*"/>
-  <allow send_type="method_call"/><allow send_type="method_return"/>
-  <allow send_type="signal"/><allow send_type="error"/>
-  <allow receive_type="method_call"/><allow receive_type="method_return"/>
-  <allow receive_type="signal"/><allow receive_type="error"/>
- </policy>
-</busconfig>
-"""
 
 
 def available_memory():
@@ -116,37 +102,10 @@ def fdholder(context):
     for what in ("STORE", "RETRIEVE"):
         write(f"{rules}/uid/default/env/S6_FDHOLDER_{what}_REGEX", "^bench\n")
     with listening(path) as server:
-        with program(["s6-fdholderd", "-i", rules], lambda: True,
+        with program(["s6-fdholderd", "-i", rules], lambda: True, cpu=0,
                      stdin=server):
             yield path
     shutil.rmtree(rules)
-
-
-# The launcher wants to be told of its socket as systemd tells it.
-LAUNCH = """\
-import os, sys
-os.dup2(0, 3)
-os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
-os.execvp(sys.argv[1], sys.argv[1:])
-"""
-
-
-@contextlib.contextmanager
-def bus(context):
-    """A private bus: its path and the program's name."""
-    path = os.path.join(context.folder, "bus.sock")
-    config = os.path.join(context.folder, "bus.conf")
-    write(config, BUS_CONFIG.format(path=path))
-    if os.path.exists(JOURNAL):
-        with listening(path) as server:
-            with program([sys.executable, "-c", LAUNCH, "dbus-broker-launch",
-                          "--scope", "user", "--config-file", config],
-                         lambda: True, stdin=server):
-                yield path, "dbus-broker"
-        return
-    with program(["dbus-daemon", "--nofork", "--nopidfile", "--config-file",
-                  config], lambda: answers(path)):
-        yield path, "dbus-daemon"
 
 
 # ---- buffers ----
@@ -187,7 +146,7 @@ def buffers(context, broker, redis_path, size, rounds, n):
 # ---- descriptors ----
 
 def descriptors(context, broker):
-    """All three do what an attach does, on one processor but for the bus."""
+    """All three do what an attach does; the servers are on the same processor."""
     rows = []
     with contextlib.ExitStack() as stack:
         def start(*argv):
@@ -196,17 +155,14 @@ def descriptors(context, broker):
         own = start("attach_bench", "library", "--socket", broker.socket)
         holder = start("fdholder_bench", "retrieve", "--size", MIB,
                        "--socket", stack.enter_context(fdholder(context)))
-        path, name = stack.enter_context(bus(context))
-        caller = start("dbus_bench", "call", "--size", MIB, "--socket", path,
+        caller = start("dbus_bench", "call", "--size", MIB, "--socket",
+                       os.path.join(context.folder, "bus.sock"),
                        "--server-cpu", 0)
         note = ("a descriptor fetched, 1 MiB mapped, unmapped and closed, by "
                 "each one's own library")
-        if name == "dbus-daemon":
-            name += (" (dbus-broker needs systemd's journal, which is not "
-                     "here)")
         rows += context.compare([
             Case("attach", own, holder, "s6-fdholderd", note=note),
-            Case("attach", own, caller, name)], n=100)
+            Case("attach", own, caller, "dbus-broker")], n=100)
     return rows
 
 
