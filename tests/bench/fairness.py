@@ -31,7 +31,7 @@ def available_memory():
 
 
 def others(context):
-    """Those beside whom the modest client is measured; and what was left out."""
+    """Those beside whom he is measured; and what was left out, and why."""
     size = COMMIT // 16 if context.quick else COMMIT
     count = 100 if context.quick else 1000
     found = [

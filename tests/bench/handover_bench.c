@@ -3,6 +3,7 @@
  * the first begins to hand them over until the second has read every one.
  *
  *   segment  in a segment; the other opens it, maps it and reads it there
+ *   mapped   the same, and the other keeps it mapped from the first time on
  *   socket   over a Unix stream socket
  *   pipe     over a pipe
  *   redis    SET here and GET there; --socket is of the Redis server
@@ -19,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +39,7 @@ struct handover {
     int stream;  /* the sender's or the receiver's end */
     int other;   /* the other's end of the stream; -1: there is none */
     pid_t receiver;
+    bool by_segment;
     segb_client *client;
     segb_segment *segment;
     char name[STATION_NAME_MAX];
@@ -103,9 +106,15 @@ static uint64_t read_segment(struct handover *handover)
 {
     segb_segment *segment;
     void *memory;
+    if (handover->memory)
+        return sum_of(handover->memory, handover->options.size);
     must("open", segb_open(handover->client, handover->name, NULL, &segment));
     must("map", segb_map(segment, 0, 0, SEGB_RO, &memory));
     uint64_t sum = sum_of(memory, segb_size(segment));
+    if (strcmp(handover->options.kind, "mapped") == 0) {
+        handover->memory = memory;
+        return sum;
+    }
     must("unmap", segb_unmap(memory));
     segb_close(segment);
     return sum;
@@ -138,7 +147,8 @@ static void receive(void *data)
         close(handover->stream);
         handover->stream = handover->other;
     }
-    if (strcmp(kind, "segment") == 0)
+    handover->memory = NULL; /* the sender's */
+    if (handover->by_segment)
         connect_library(handover);
     else if (strcmp(kind, "redis") == 0)
         handover->stream = station_connect_socket(handover->options.socket);
@@ -146,7 +156,7 @@ static void receive(void *data)
         uint64_t sum;
         if (handover->other < 0)
             read_all(handover->control, &go, 1);
-        if (strcmp(kind, "segment") == 0)
+        if (handover->by_segment)
             sum = read_segment(handover);
         else if (strcmp(kind, "redis") == 0)
             sum = read_redis(handover);
@@ -278,13 +288,15 @@ int main(int argc, char **argv)
     struct station station = {.once = hand_over, .end = end, .data = &handover};
     if (handover.options.size == 0)
         handover.options.size = MIB;
-    if (strcmp(handover.options.kind, "segment") == 0)
+    handover.by_segment = strcmp(handover.options.kind, "segment") == 0 ||
+                          strcmp(handover.options.kind, "mapped") == 0;
+    if (handover.by_segment)
         make_segment(&handover);
     else
         make_private(&handover);
     if (strcmp(handover.options.kind, "redis") == 0)
         handover.stream = station_connect_socket(handover.options.socket);
-    else if (strcmp(handover.options.kind, "segment") != 0)
+    else if (!handover.by_segment)
         make_stream(&handover);
     start_receiver(&handover);
     fill(&handover);

@@ -167,7 +167,8 @@ def connect_crowds(context, path, pid, crowds):
 
 def accepting(context, broker, bare, bare_pid):
     total = 1000 if context.quick else 10000
-    servers = {"own": (broker.socket, broker.serving), "bare": (bare, bare_pid)}
+    servers = {"own": (broker.socket, broker.serving),
+               "bare": (bare, bare_pid)}
     clock, used = {"own": [], "bare": []}, {"own": [], "bare": []}
     order = list(servers)
     for _ in range(3 if context.quick else 10):
@@ -277,6 +278,12 @@ def open_cases(context, broker, small, count, few, stack):
             ((broker, count), (small, few))]
         cases.append(Case(f"open {name} of {count:,}", *pair, f"of {few}",
                           target))
+    pair = [stack.enter_context(context.station(
+        ["segments_bench", "floor", "--count", many], cpu=0))
+            for many in (count, few)]
+    cases.append(Case(f"reopen any memfd of {count:,}, no broker", *pair,
+                      f"of {few}", note="what the kernel's part of that "
+                      "becomes when nothing is in a cache"))
     return cases
 
 

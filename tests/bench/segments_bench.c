@@ -5,13 +5,20 @@
  *   create  --count: the number of the first one
  *   open    --count: how many there are; opens them in a random order
  *   same    --count: how many there are; opens one of them again and again
+ *   floor   no broker: --count memfds of this process, opened anew in a random
+ *           order, as the broker does it for the first who opens a segment
  */
 #include "station.h"
 
 #include "client/segbroker.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { SIZE = 4096 };
 
@@ -20,6 +27,7 @@ struct segments {
     uint64_t next;
     uint64_t count;
     uint64_t random;
+    int *memfds;
 };
 
 static void name_of(uint64_t number, char name[64])
@@ -55,12 +63,43 @@ static int open_one(struct segments *segments, uint64_t number)
 }
 
 /* Knuth's generator: the same order in every run. */
+static uint64_t any_of(struct segments *segments)
+{
+    segments->random = segments->random * UINT64_C(6364136223846793005) +
+                       UINT64_C(1442695040888963407);
+    return (segments->random >> 33) % segments->count;
+}
+
 static int open_any(void *data)
 {
     struct segments *segments = data;
-    segments->random = segments->random * UINT64_C(6364136223846793005) +
-                       UINT64_C(1442695040888963407);
-    return open_one(segments, (segments->random >> 33) % segments->count);
+    return open_one(segments, any_of(segments));
+}
+
+static int reopen_any(void *data)
+{
+    struct segments *segments = data;
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d",
+             segments->memfds[any_of(segments)]);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return station_complain_system(path);
+    close(fd);
+    return 0;
+}
+
+static void make_memfds(struct segments *segments)
+{
+    segments->memfds = calloc(segments->count, sizeof(int));
+    if (!segments->memfds)
+        station_give_up("out of memory");
+    for (uint64_t i = 0; i < segments->count; i++) {
+        int fd = memfd_create("bench", MFD_CLOEXEC);
+        if (fd < 0 || ftruncate(fd, SIZE) < 0)
+            station_give_up("memfd: %s", strerror(errno));
+        segments->memfds[i] = fd;
+    }
 }
 
 static int open_same(void *data)
@@ -80,13 +119,17 @@ int main(int argc, char **argv)
         station.once = open_any;
     else if (strcmp(options.kind, "same") == 0)
         station.once = open_same;
+    else if (strcmp(options.kind, "floor") == 0)
+        station.once = reopen_any;
     else
         station_give_up("unknown kind `%s`", options.kind);
     segments.next = segments.count = options.count;
-    segments.client = station_connect(&options);
-    if (!segments.client)
+    if (station.once == reopen_any)
+        make_memfds(&segments);
+    else if (!(segments.client = station_connect(&options)))
         return 1;
     int r = station_run(&station);
     segb_disconnect(segments.client);
+    free(segments.memfds);
     return r;
 }
