@@ -91,7 +91,8 @@ static void allow_all(sd_bus *controller, int listening)
              "", 0, 0, UINT64_C(0), UINT64_MAX, 1, 1, first, "", "", "", "", 0,
              0, UINT64_C(0), UINT64_MAX, 0, 0, 0, "session"));
     if (sd_bus_call(controller, message, 0, &error, NULL) < 0)
-        station_give_up("dbus-broker: %s", error.message);
+        station_give_up("dbus-broker does not serve: %s",
+                        error.message ? error.message : "it has ended");
     sd_bus_message_unref(message);
 }
 
@@ -162,7 +163,8 @@ static int call(void *data)
         fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     sd_bus_message_unref(reply);
     if (r < 0 || fd < 0)
-        station_complain("the call: %s", error.message ? error.message : "");
+        station_complain("the call: %s",
+                         error.message ? error.message : strerror(-r));
     sd_bus_error_free(&error);
     if (r < 0 || fd < 0)
         return -1;

@@ -105,7 +105,8 @@ def row_of(name, alone, beside, target, note):
 
 
 def run(context):
-    rounds, count = (4, 100) if context.quick else (20, 300)
+    rounds = max(3, context.rounds // 3)
+    count = 100 if context.quick else 300
     found, left_out = others(context)
     rows = []
     with contextlib.ExitStack() as stack:

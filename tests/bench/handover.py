@@ -41,7 +41,10 @@ def size_text(size):
 
 @contextlib.contextmanager
 def program(argv, ready, **streams):
-    """A server of somebody else's, on any processor, once `ready()`."""
+    """A server of somebody else's, once `ready()`."""
+    if not shutil.which(argv[0]):
+        raise BenchError(f"{argv[0]} is not installed: `make bench PEERS=1` "
+                         "installs it")
     process = frame.start(argv, stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, text=True, **streams)
     try:
@@ -170,8 +173,10 @@ def descriptors(context, broker):
 
 def run(context):
     rows = []
-    sizes = ([(MIB, 5, 5), (16 * MIB, 3, 1)] if context.quick else
-             [(MIB, 30, 10), (64 * MIB, 20, 1), (GIB, 6, 1)])
+    rounds = context.rounds
+    sizes = ([(MIB, rounds, 5), (16 * MIB, rounds, 1)] if context.quick else
+             [(MIB, rounds, 10), (64 * MIB, max(3, rounds // 3), 1),
+              (GIB, max(3, rounds // 10), 1)])
     with contextlib.ExitStack() as stack:
         broker = stack.enter_context(context.broker())
         path = stack.enter_context(redis(context)) if context.peers else None

@@ -106,20 +106,35 @@ def batch_of(count):
     return max(500 * min(count, 16), 4 * count)
 
 
-def measure_rates(context, rounds, stations):
-    """Attaches a second of each round, by the stations' keys."""
+def measure_rates(context, rounds, stations, pids):
+    """Attaches a second, and nanoseconds of its processor that each took the
+    server, of each round, by the stations' keys."""
     rates = {key: [] for key in stations}
+    used = {key: [] for key in stations}
     order = list(stations)
     for turn in range(rounds + 1):
         context.random.shuffle(order)
         for key in order:
+            before = cpu_time(pids[key[0]])
             taken = stations[key].measure(1)[0]
             if turn > 0:  # the first one fills the caches
-                rates[key].append(batch_of(key[1]) * 1e9 / taken)
-    return rates
+                done = batch_of(key[1])
+                rates[key].append(done * 1e9 / taken)
+                used[key].append((cpu_time(pids[key[0]]) - before) / done)
+    return rates, used
 
 
-def throughput(context, broker, bare):
+def time_row(name, used, floor_used, target=None, note=""):
+    """Nanoseconds that something took the broker, beside the bare server."""
+    low, middle, high = quartiles([a / b for a, b in zip(used, floor_used)])
+    return {"case": name, "unit": "us", "p50": statistics.median(used) / 1e3,
+            "floor": "epoll server",
+            "floor_p50": statistics.median(floor_used) / 1e3,
+            "ratio": middle, "ratio_spread": [low, high],
+            "target": target, "note": note}
+
+
+def throughput(context, broker, bare, bare_pid):
     counts = [n for n in ([1, 64, 500] if context.quick
                           else [1, 8, 64, 512, 5000]) if 2 * n < descriptors()]
     make_segments(context, broker, 1)
@@ -131,7 +146,10 @@ def throughput(context, broker, bare):
                     load(context, path, count, batch_of(count)))
         stations["open", 64] = stack.enter_context(
             load(context, broker.socket, 64, batch_of(64), "open"))
-        rates = measure_rates(context, 4 if context.quick else 30, stations)
+        rates, used = measure_rates(
+            context, max(3, context.rounds // 2), stations,
+            {"attach": broker.serving, "open": broker.serving,
+             "floor": bare_pid})
     note = ("one request under way on each connection, without mmap, the "
             "release of the former grant with it; server on CPU 0, clients "
             "on CPU 1")
@@ -144,6 +162,9 @@ def throughput(context, broker, bare):
     rows.append(rate_row("opens alone, connections: 64", rates["open", 64],
                          "epoll server", rates["floor", 64],
                          note="nothing is released: grants pile up"))
+    rows.append(time_row("server's time an attach, connections: 64",
+                         used["attach", 64], used["floor", 64],
+                         note="what the server is on its processor"))
     most = counts[-1]
     for kind, name in (("attach", "attaches"), ("floor", "epoll server")):
         rows.append(rate_row(
@@ -171,7 +192,7 @@ def accepting(context, broker, bare, bare_pid):
                "bare": (bare, bare_pid)}
     clock, used = {"own": [], "bare": []}, {"own": [], "bare": []}
     order = list(servers)
-    for _ in range(3 if context.quick else 10):
+    for _ in range(max(3, context.rounds // 6)):
         context.random.shuffle(order)
         for name in order:
             times = connect_crowds(context, *servers[name], total // CROWD)
@@ -183,14 +204,8 @@ def accepting(context, broker, bare, bare_pid):
              f"connect, hello and its answer, {total:,} times, {CROWD} at "
              "once; what the server is on its processor"),
             ("both", clock, None, "the same by the clock")):
-        low, middle, high = quartiles(
-            [a / b for a, b in zip(times["own"], times["bare"])])
-        rows.append({"case": f"accept, {what}", "unit": "us",
-                     "p50": statistics.median(times["own"]) / 1e3,
-                     "floor": "epoll server",
-                     "floor_p50": statistics.median(times["bare"]) / 1e3,
-                     "ratio": middle, "ratio_spread": [low, high],
-                     "target": target, "note": note})
+        rows.append(time_row(f"accept, {what}", times["own"], times["bare"],
+                             target, note))
     return rows
 
 
@@ -202,7 +217,7 @@ def ping_among(context, broker, empty, count):
                 for where in (broker, empty)]
         return context.compare(
             [Case(f"ping among {count:,} connections, one CPU", *pair,
-                  "alone")], rounds=10 if context.quick else 40, n=50)
+                  "alone")], n=50)
 
 
 def idle_rows(context, count, note, empty):
@@ -297,7 +312,8 @@ def segments_rows(context, count, note, small, few):
                      "p50": statistics.median(taken) / 1e3,
                      "p99": percentile(taken, 0.99) / 1e3,
                      "curve": "create, by segments that are there",
-                     "x": count, "note": "4 KiB reserved, with a name, kept until it is "
+                     "x": count,
+                     "note": "4 KiB reserved, with a name, kept until it is "
                              "removed; two CPUs"})
         for index, who in enumerate(("broker", "keeper")):
             rows.append({"case": f"memory a segment, {count:,}, {who}",
@@ -307,7 +323,7 @@ def segments_rows(context, count, note, small, few):
         with contextlib.ExitStack() as stack:
             rows += context.compare(
                 open_cases(context, broker, small, count, few, stack),
-                rounds=10 if context.quick else 40, n=100)
+                n=100)
         times = [restart(broker) for _ in range(3 if context.quick else 7)]
         rows.append({"case": f"restart with {count:,} segments", "unit": "ms",
                      "p50": statistics.median(times) * 1e3,
@@ -331,7 +347,7 @@ def segments(context):
 
 def many_connections(context):
     with context.broker() as broker, bare_server(context) as (bare, pid):
-        return (throughput(context, broker, bare) +
+        return (throughput(context, broker, bare, pid) +
                 accepting(context, broker, bare, pid))
 
 
