@@ -3,6 +3,7 @@
  *
  *   library  by libsegbroker
  *   raw      by hand: fixed bytes, and the release line that the library sends
+ *   joined   by hand, and the release goes with the next request
  *   cold     by libsegbroker, on a connection of its own each time
  */
 #include "station.h"
@@ -20,9 +21,11 @@ struct attach {
     segb_client *owner; /* holds the segment */
     segb_segment *held;
     segb_client *client;
-    int fd; /* a raw connection */
-    char request[LINE_SIZE];
+    int fd;                      /* a raw connection */
+    char request[2 * LINE_SIZE]; /* behind the last release, if it waits */
     size_t request_size;
+    bool joined;
+    char open[LINE_SIZE];
     char reply[LINE_SIZE];
 };
 
@@ -86,19 +89,31 @@ static int receive_reply(struct attach *a, int *fd)
     return 0;
 }
 
-static int release(const struct attach *a)
+/* The line that gives back what the last reply gave; its size, or -1. */
+static int write_release(const struct attach *a, char line[LINE_SIZE])
 {
     const char *grant = strstr(a->reply, "\"grant\":");
-    char line[LINE_SIZE];
-    int size;
 
     if (!grant)
         return station_complain("no grant in the reply: %s", a->reply);
     grant += strlen("\"grant\":");
-    size = snprintf(line, sizeof(line),
+    return snprintf(line, LINE_SIZE,
                     "{\"id\":3,\"op\":\"release\",\"grant\":%.*s}\n",
                     (int)strspn(grant, "0123456789"), grant);
-    return station_send(a->fd, line, (size_t)size, -1);
+}
+
+static int release(struct attach *a)
+{
+    char line[LINE_SIZE];
+    int size = write_release(a, line);
+
+    if (size < 0)
+        return -1;
+    if (!a->joined)
+        return station_send(a->fd, line, (size_t)size, -1);
+    a->request_size =
+        (size_t)snprintf(a->request, sizeof(a->request), "%s%s", line, a->open);
+    return 0;
 }
 
 static int once_raw(void *data)
@@ -123,10 +138,11 @@ static void connect_raw(struct attach *a)
     if (station_send(a->fd, hello, sizeof(hello) - 1, -1) < 0 ||
         station_receive(a->fd, welcome, sizeof(welcome), &fd) <= 0)
         station_give_up("the broker does not say hello");
-    a->request_size = (size_t)snprintf(
-        a->request, sizeof(a->request),
-        "{\"id\":2,\"op\":\"open\",\"name\":\"%s\",\"access\":\"ro\"}\n",
-        a->name);
+    snprintf(a->open, sizeof(a->open),
+             "{\"id\":2,\"op\":\"open\",\"name\":\"%s\",\"access\":\"ro\"}\n",
+             a->name);
+    a->request_size =
+        (size_t)snprintf(a->request, sizeof(a->request), "%s", a->open);
 }
 
 int main(int argc, char **argv)
@@ -146,7 +162,8 @@ int main(int argc, char **argv)
     if (strcmp(kind, "library") == 0) {
         a.client = station_connect(&a.options);
         station.once = once_library;
-    } else if (strcmp(kind, "raw") == 0) {
+    } else if (strcmp(kind, "raw") == 0 || strcmp(kind, "joined") == 0) {
+        a.joined = strcmp(kind, "joined") == 0;
         connect_raw(&a);
         station.once = once_raw;
     } else if (strcmp(kind, "cold") == 0) {

@@ -5,10 +5,10 @@
  *   attach   a request; a reply with a descriptor, which is mapped and closed
  *   attach-release  the same, and a line that gives it back, whose answer is
  *            read with the next reply
- *   cold     a connection; hello; the same as attach
- *   ping, stat      a request and a reply
- *   list     --count requests, with --size bytes of reply each
- *   keeper   a record and a descriptor that nobody answers
+ *   attach-epoll    as attach, by a server that waits for many, as a broker
+ * does cold     a connection; hello; the same as attach ping, stat      a
+ * request and a reply list     --count requests, with --size bytes of reply
+ * each keeper   a record and a descriptor that nobody answers
  */
 #include "station.h"
 
@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -82,21 +83,28 @@ struct kind {
     struct part part;
     struct part behind; /* sent without waiting for its reply */
     bool cold;          /* each time on a connection of its own */
+    bool epoll;
 };
 
 static char buffer[BUFFER_SIZE];
 static char long_reply[BUFFER_SIZE];
 
 static const struct kind kinds[] = {
-    {"attach", PART(OPEN_REQUEST, OPEN_REPLY, true), {0}, false},
-    {"attach-release", PART(OPEN_REQUEST, OPEN_REPLY, true),
-     PART(RELEASE_REQUEST, RELEASE_REPLY, false), false},
-    {"cold", PART(HELLO_REQUEST, HELLO_REPLY, false),
-     PART(OPEN_REQUEST, OPEN_REPLY, true), true},
-    {"ping", PART(PING_REQUEST, RELEASE_REPLY, false), {0}, false},
-    {"stat", PART(STAT_REQUEST, STAT_REPLY, false), {0}, false},
-    {"list", PART(LIST_REQUEST, "", false), {0}, false},
-    {"keeper", PART(RECORD, "", true), {0}, false},
+    {.name = "attach", .part = PART(OPEN_REQUEST, OPEN_REPLY, true)},
+    {.name = "attach-release",
+     .part = PART(OPEN_REQUEST, OPEN_REPLY, true),
+     .behind = PART(RELEASE_REQUEST, RELEASE_REPLY, false)},
+    {.name = "attach-epoll",
+     .part = PART(OPEN_REQUEST, OPEN_REPLY, true),
+     .epoll = true},
+    {.name = "cold",
+     .part = PART(HELLO_REQUEST, HELLO_REPLY, false),
+     .behind = PART(OPEN_REQUEST, OPEN_REPLY, true),
+     .cold = true},
+    {.name = "ping", .part = PART(PING_REQUEST, RELEASE_REPLY, false)},
+    {.name = "stat", .part = PART(STAT_REQUEST, STAT_REPLY, false)},
+    {.name = "list", .part = PART(LIST_REQUEST, "", false)},
+    {.name = "keeper", .part = PART(RECORD, "", true)},
 };
 
 struct floor {
@@ -130,14 +138,34 @@ static bool answer(const struct floor *f, int socket, size_t *got, bool *behind)
     }
 }
 
+static int make_epoll(int socket)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+
+    if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, socket, &event) < 0)
+        station_give_up("epoll: %s", strerror(errno));
+    return fd;
+}
+
+static ssize_t receive(int epoll, int socket, int *fd)
+{
+    struct epoll_event event;
+
+    if (epoll >= 0 && epoll_wait(epoll, &event, 1, -1) < 0)
+        return station_complain_system("epoll_wait");
+    return station_receive(socket, buffer, sizeof(buffer), fd);
+}
+
 static void serve(const struct floor *f, int socket)
 {
+    int epoll = f->kind.epoll ? make_epoll(socket) : -1;
     size_t got = 0;
     bool behind = false;
     ssize_t n;
     int fd;
 
-    while ((n = station_receive(socket, buffer, sizeof(buffer), &fd)) > 0) {
+    while ((n = receive(epoll, socket, &fd)) > 0) {
         if (fd >= 0)
             close(fd);
         got += (size_t)n;

@@ -45,6 +45,11 @@ def stations(context, broker, cpu=0):
 RELEASES = ("Its floor does the same and also sends and answers the release "
             "line: what is exchanged in all.")
 
+JOINED = ("The release is sent with the next open, and not by itself: on one "
+          "CPU a line that is sent alone may wake the broker for it alone.")
+EPOLL = ("The same fixed reply by a server that waits by epoll_wait, as one for "
+         "many clients must.")
+
 
 def attach(context, broker, cpu):
     where = WHERE[cpu]
@@ -63,6 +68,12 @@ def attach(context, broker, cpu):
             Case(f"attach, by hand, {where}", raw, floor, EXCHANGE),
             Case(f"attach, by hand, {where}", raw, release, "and a release",
                  note=RELEASES),
+            Case(f"attach, by hand, joined, {where}",
+                 s.served("attach_bench", "joined"), floor, EXCHANGE,
+                 note=JOINED),
+            Case(f"bare epoll server, {where}",
+                 s.paired("floor_bench", "attach-epoll"), floor, EXCHANGE,
+                 note=EPOLL),
             Case(f"attach, cold, {where}", cold, floor, EXCHANGE,
                  "attach cold" if first else None),
             Case(f"attach, cold, {where}", cold,
