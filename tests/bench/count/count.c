@@ -282,8 +282,8 @@ static struct stepper *run(struct counted *counted, unsigned length,
     if (!hear(end, &ready))
         give_up("who asks for %s has ended", counted->play->name);
     if (!stepper_take(stepper, counted->target))
-        give_up("process %ld cannot be traced: root may, unless a container "
-                "keeps him from it (CAP_SYS_PTRACE)",
+        give_up("process %ld goes on and on, or cannot be traced: root may, "
+                "unless a container keeps him from it (CAP_SYS_PTRACE)",
                 counted->target);
     tell(end, length);
     if (!stepper_follow(stepper, counted->asks))

@@ -16,7 +16,7 @@ struct stepper *stepper_new(void);
 struct stepper *stepper_free(struct stepper *stepper);
 
 /* Takes hold of a process once all its threads wait for something. False when
- * it may not be traced. */
+ * it may not be traced, or goes on and on. */
 bool stepper_take(struct stepper *stepper, test_pid pid);
 
 /*

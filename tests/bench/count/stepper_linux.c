@@ -115,6 +115,8 @@ bool stepper_wait_idle(test_pid pid)
 static const unsigned char CALL[] = {0x0f, 0x05};
 #elif defined(__aarch64__)
 static const unsigned char CALL[] = {0x01, 0x00, 0x00, 0xd4};
+#else
+#error "add what a system call's instruction looks like on this processor"
 #endif
 
 static bool is_call(const struct stepper *stepper, uint64_t address)
@@ -282,7 +284,9 @@ bool stepper_follow(struct stepper *stepper, test_pid driver)
         pid_t id =
             waitpid(-1, &status, __WALL | WUNTRACED | (over ? WNOHANG : 0));
 
-        if (id < 0 && errno != EINTR)
+        if (id < 0 && errno == EINTR)
+            continue;
+        if (id < 0)
             return false;
         if (id == 0 && (driver == stepper->pid || all_wait(stepper)))
             return true;
