@@ -12,7 +12,7 @@
 
 /* A line has a value in so many bytes, or fewer values. More digits than a
  * double holds exactly are cJSON's to round. */
-enum { NODES_MIN = 64, BYTES_OF_NODE = 8, DIGITS_MAX = 15 };
+enum { NODES_MIN = 8, BYTES_OF_NODE = 8, DIGITS_MAX = 15 };
 
 struct reader {
     cJSON *next; /* free node */

@@ -144,12 +144,12 @@ START_TEST(very_many_values_are_not_taken)
     static char line[LINE_MAX_SIZE] = "{\"a\":[1";
     size_t size = strlen(line);
 
-    for (int count = 1; size < sizeof(line) - 4; count++, size += 2) {
+    for (int count = 1; size < 1000; count++, size += 2) {
         memcpy(line + size, "]}", 2);
         bool taken = takes(line, size + 2);
 
-        ck_assert(taken || count > 60);
-        ck_assert(!taken || count < 100);
+        ck_assert(taken || count > 5);
+        ck_assert(!taken || count < 20);
         memcpy(line + size, ",1", 2);
     }
 }
