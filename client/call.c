@@ -600,26 +600,44 @@ int call_begin(segb_client *client, struct message_request *request,
     return r;
 }
 
-void call_send_quiet(segb_client *client, unsigned connection,
-                     struct message_request *request, bool more)
+static void queue_quiet(segb_client *client, unsigned connection,
+                        struct message_request *request, uint64_t deadline)
 {
     bool waited = false;
+
+    if (client->out.size > PROTOCOL_LINE_MAX && is_connected(client))
+        wait_sent(client, deadline, &waited);
+    if (is_current(client, connection))
+        call_queue_quiet(client, request);
+}
+
+static void send_queued(segb_client *client, uint64_t deadline)
+{
+    bool waited = false;
+
+    if (is_connected(client))
+        wait_sent(client, deadline, &waited);
+}
+
+void call_send_quiet(segb_client *client, unsigned connection,
+                     struct message_request *request)
+{
     uint64_t deadline = deadline_of(client);
 
-    if (client->out.size > PROTOCOL_LINE_MAX)
-        wait_sent(client, deadline, &waited);
-    if (is_current(client, connection) &&
-        call_queue_quiet(client, request) == 0 && !more)
-        wait_sent(client, deadline, &waited);
+    queue_quiet(client, connection, request, deadline);
+    send_queued(client, deadline);
 }
 
 void call_release(segb_client *client, const segb_segment *segment, bool more)
 {
     struct message_request request = {.op = PROTOCOL_RELEASE,
                                       .release = segment->grant};
+    uint64_t deadline = deadline_of(client);
 
     if (segment->grant != 0)
-        call_send_quiet(client, segment->connection, &request, more);
+        queue_quiet(client, segment->connection, &request, deadline);
+    if (!more)
+        send_queued(client, deadline);
 }
 
 static void tell(segb_client *client, struct call *call)

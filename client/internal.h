@@ -149,13 +149,13 @@ int call_begin(segb_client *client, struct message_request *request,
  * succeed. Calls have others. */
 enum { CALL_QUIET_ID = 0 };
 
-/* Sends such a request, if that connection is there; `more`: another one
- * follows, which sends both. With the lock held. */
+/* Sends such a request, if that connection is there; with the lock held. */
 void call_send_quiet(segb_client *client, unsigned connection,
-                     struct message_request *request, bool more);
+                     struct message_request *request);
 
-/* Gives a segment's grant back, if its connection is there, as
- * call_send_quiet. */
+/* Gives a segment's grant back, if it has one and its connection is there.
+ * `more`: a call with `more` false follows, which sends both. With the lock
+ * held. */
 void call_release(segb_client *client, const segb_segment *segment, bool more);
 
 /* Calls back for every call that is due. */

@@ -311,8 +311,8 @@ static void take_answer(segb_client *client, struct message_reply *reply)
     struct call *call;
 
     DL_SEARCH_SCALAR(client->pending, call, id, reply->id);
-    if (reply->id == CALL_QUIET_ID && !reply->ok)
-        return; /* it is not ours any more */
+    if (reply->id == CALL_QUIET_ID)
+        return; /* it was revoked before it was given back, say */
     if (!call)
         take_abandoned(client, reply);
     else if (!reply->ok)

@@ -318,7 +318,7 @@ void segb_unwatch(segb_watcher *watcher)
     DL_DELETE(client->watchers, watcher);
     request.unwatch = watcher->number;
     if (watcher->number > 0)
-        call_send_quiet(client, watcher->connection, &request, false);
+        call_send_quiet(client, watcher->connection, &request);
     /* No more of it will be queued, so that this has an end. */
     while (is_told_elsewhere(client, watcher))
         thread_monitor_wait(client->monitor, THREAD_NEVER);

@@ -376,22 +376,6 @@ START_TEST(wants_no_answer_when_it_closes)
 }
 END_TEST
 
-START_TEST(takes_no_answer_that_it_did_not_want)
-{
-    static const struct fake_step script[] = {
-        FAKE_HELLO,
-        {FAKE_EXPECT, "'ping'", 0},
-        {FAKE_SAY, "{'id':0,'ok':true}", 0},
-        {.act = FAKE_HANG_UP},
-        {0}};
-
-    begin(script);
-    REQUIRE_INT(segb_ping(client), SEGB_E_PROTOCOL);
-    REQUIRE_PART(segb_last_detail(), "not asked");
-    end();
-}
-END_TEST
-
 /* ---- lists ---- */
 
 #define ROW(id)                                                                \
@@ -619,7 +603,6 @@ int main(void)
     tcase_add_test(tests, takes_a_reply_that_comes_in_pieces);
     tcase_add_test(tests, lets_a_segment_be_closed_after_its_client);
     tcase_add_test(tests, wants_no_answer_when_it_closes);
-    tcase_add_test(tests, takes_no_answer_that_it_did_not_want);
     tests = suite_case(suite, "lists", 60);
     tcase_add_test(tests, lists_page_by_page);
     tcase_add_test(tests, does_not_list_for_ever);

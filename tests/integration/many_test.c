@@ -355,6 +355,24 @@ START_TEST(library_closes_many)
 }
 END_TEST
 
+/* The last one's grant did not outlive the broker: the others' go all the
+ * same. */
+START_TEST(last_of_many_that_has_no_grant_sends_for_all)
+{
+    segb_item items[] = {{.name = "a", .size = SIZE},
+                         {.name = "b", .size = SIZE}};
+
+    REQUIRE_INT(segb_create_many(client, items, 2, 0), 0);
+    raw_ask(raw, "{'id':1,'op':'revoke','segment':%ju}",
+            (uintmax_t)segb_id(items[1].segment));
+    REQUIRE_STR(raw_outcome(raw), "ok");
+    recovery_crash();
+    REQUIRE_INT(segb_ping(client), 0);
+    segb_close_many(items, 2);
+    REQUIRE(TEST_UNTIL(5000, raw_count_segments(raw) == 0));
+}
+END_TEST
+
 START_TEST(library_opens_all_or_none)
 {
     segb_item items[3] = {{.name = "a", .size = SIZE},
@@ -426,6 +444,7 @@ static Suite *many_suite(void)
     tcase_add_test(tests, all_or_none_is_all);
     tcase_add_test(tests, library_opens_each_by_itself);
     tcase_add_test(tests, library_closes_many);
+    tcase_add_test(tests, last_of_many_that_has_no_grant_sends_for_all);
     tcase_add_test(tests, library_opens_all_or_none);
     tcase_add_test(tests, segments_of_many_outlive_the_broker);
     tcase_add_test(tests, library_refuses_what_cannot_be_many);
