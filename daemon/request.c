@@ -484,6 +484,15 @@ static int run(struct call *call)
     return VERBS[op].run(call);
 }
 
+/* Who gives back is not refused: it would stay taken. */
+static bool gives_back(const struct call *call)
+{
+    enum protocol_op op = call->request->op;
+
+    return call->peer->state == PEER_READY &&
+           (op == PROTOCOL_RELEASE || op == PROTOCOL_UNWATCH);
+}
+
 /* Serves a request that could be read, or says what was wrong with it. */
 static int admit(struct call *call, const struct message_problem *problem)
 {
@@ -491,7 +500,7 @@ static int admit(struct call *call, const struct message_problem *problem)
     int r = quota_take_request(call->peer->caller->scope,
                                uv_now(&call->broker->loop), &refusal);
 
-    if (r == QUOTA_FULL)
+    if (r == QUOTA_FULL && (problem || !gives_back(call)))
         return request_refuse_quota(call, &refusal);
     return problem ? answer_problem(call, problem, NULL) : run(call);
 }

@@ -292,6 +292,28 @@ START_TEST(requests_per_second_are_limited)
 }
 END_TEST
 
+/* It would stay taken; and the library does not ask once more. */
+START_TEST(who_gives_back_is_not_limited)
+{
+    enum { COUNT = 30 };
+    struct raw raw;
+    struct message_grant grants[COUNT];
+    start_limited(DEFAULT, "requests_per_second", "40");
+    open_limited(&raw);
+    for (int i = 0; i < COUNT; i++)
+        test_close(raw_create(&raw, &grants[i], "'size':4096"));
+    while (ping_many(&raw, 100) == 100)
+        continue;
+    for (int i = 0; i < COUNT; i++)
+        raw_say(&raw, "{'id':1,'op':'release','grant':%ju}",
+                (uintmax_t)grants[i].grant);
+    for (int i = 0; i < COUNT; i++)
+        REQUIRE(raw_reply(&raw)->ok);
+    raw_close(&raw);
+    test_broker_stop(&broker);
+}
+END_TEST
+
 START_TEST(user_section_replaces_the_default_and_lacks_fall_back)
 {
     struct raw raw;
@@ -669,6 +691,7 @@ static Suite *quota_suite(void)
     tcase_add_loop_test(tests, grants_are_limited, 0, SECTIONS);
     tcase_add_loop_test(tests, connections_are_limited, 0, SECTIONS);
     tcase_add_loop_test(tests, requests_per_second_are_limited, 0, SECTIONS);
+    tcase_add_test(tests, who_gives_back_is_not_limited);
     tcase_add_test(tests,
                    user_section_replaces_the_default_and_lacks_fall_back);
     tcase_add_test(tests, group_members_share_their_budget);
