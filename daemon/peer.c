@@ -18,9 +18,11 @@
 enum {
     RETRY_MS = 2,
     SETTLE_MS = 100,
-    /* Of one peer, and of all that wait for another one, at a time: so long
-     * waits who asks little. Even shorter, it would cost more than it helps. */
-    TURN_NS = 30000
+    /* Of one peer: so long waits who asks little. Even shorter, it would cost
+     * more than it helps. */
+    TURN_NS = 30000,
+    /* The most of all that wait for another one, at a time. */
+    TURNS_NS = 5000000
 };
 
 static struct output_target target_of(struct peer *peer)
@@ -50,7 +52,6 @@ static void on_closed(void *data)
     listener_descriptor_freed(broker->listener);
 }
 
-/* Gives up everything but the connection itself. */
 static void leave_turns(struct peer *peer)
 {
     if (!peer->has_more)
@@ -59,6 +60,7 @@ static void leave_turns(struct peer *peer)
     peer->broker->peers.more--;
 }
 
+/* Gives up everything but the connection itself. */
 static void let_go(struct peer *peer)
 {
     leave_turns(peer);
@@ -295,6 +297,8 @@ static void wait_for_turn(struct peer *peer)
 {
     struct peers *peers = &peer->broker->peers;
 
+    if (peers->more == 0)
+        peers->turned_at = uv_hrtime();
     peer->has_more = true;
     peers->more++;
     update_poll(peer);
@@ -350,13 +354,23 @@ static struct peer *next_in_turn(struct peers *peers)
     return peer;
 }
 
+/* Those that wait have as long as all others had since the last time. */
+static uint64_t turns_of(const struct peers *peers, uint64_t now)
+{
+    uint64_t others = now - peers->turned_at;
+
+    if (others < TURN_NS)
+        return TURN_NS;
+    return others < TURNS_NS ? others : TURNS_NS;
+}
+
 static void on_turn(uv_idle_t *turns)
 {
     struct peers *peers = &((struct broker *)turns->data)->peers;
-    uint64_t began = uv_hrtime();
+    uint64_t began = uv_hrtime(), most = turns_of(peers, began);
     struct peer *peer;
 
-    while (peers->more > 0 && !is_over(began, TURN_NS)) {
+    while (peers->more > 0 && !is_over(began, most)) {
         peer = next_in_turn(peers);
         leave_turns(peer);
         serve_lines(peer);
@@ -364,6 +378,7 @@ static void on_turn(uv_idle_t *turns)
         if (is_served(peer) && !peer->has_more)
             update_poll(peer);
     }
+    peers->turned_at = uv_hrtime();
     if (peers->more == 0)
         uv_idle_stop(turns);
 }

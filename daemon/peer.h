@@ -79,6 +79,7 @@ struct peers {
     uint64_t settled_at; /* loop time when all were last looked at, ms */
     uv_timer_t retry;    /* runs while some peer is held back */
     uint64_t more;       /* how many peers' lines wait for their turn */
+    uint64_t turned_at;  /* when they had the last one, ns */
     struct peer *turn;   /* whose it is, or behind; NULL: the first's */
     uv_idle_t turns;     /* runs while lines wait */
     char input[PROTOCOL_LINE_MAX];

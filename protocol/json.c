@@ -43,7 +43,7 @@ static const char *tree_problem(const cJSON *container, int depth)
     return problem;
 }
 
-cJSON *json_parse_odd(const char *line, size_t size, const char **problem)
+cJSON *json_parse_any(const char *line, size_t size, const char **problem)
 {
     const char *end = NULL;
     cJSON *tree;
@@ -77,7 +77,7 @@ cJSON *json_parse(const char *line, size_t size, const char **problem)
 {
     cJSON *tree = plain_parse(line, size);
 
-    return tree ? tree : json_parse_odd(line, size, problem);
+    return tree ? tree : json_parse_any(line, size, problem);
 }
 
 void json_free(cJSON *tree)

@@ -20,7 +20,7 @@ cJSON *json_parse(const char *line, size_t size, const char **problem);
 void json_free(cJSON *tree);
 
 /* The same by cJSON alone, as it is for a line that is not plain. */
-cJSON *json_parse_odd(const char *line, size_t size, const char **problem);
+cJSON *json_parse_any(const char *line, size_t size, const char **problem);
 
 /* A member of an object; NULL when it is absent or null. */
 const cJSON *json_member(const cJSON *object, const char *key);
