@@ -98,12 +98,12 @@ static void expect_answers_read_late(unsigned count)
 {
     static const char request[] = "{\"id\":1,\"op\":\"x\"}\n";
     size_t size = sizeof(request) - 1;
-    char *lines = malloc(count * size + 3);
+    char *lines = malloc(count * size + sizeof("[]\n"));
     struct raw bad;
     REQUIRE(lines != NULL);
     for (unsigned i = 0; i < count; i++)
         memcpy(lines + i * size, request, size);
-    memcpy(lines + count * size, "[]\n", 3);
+    snprintf(lines + count * size, sizeof("[]\n"), "[]\n");
     raw_open(&bad, bystander_broker.socket);
     REQUIRE(raw_send(&bad, lines, count * size + 3));
     free(lines);
