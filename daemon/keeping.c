@@ -98,7 +98,6 @@ static int keep(void *data, struct entry *entry)
         post_record(data, &made.record);
     else
         tell_record(data, &made.record, made.handles);
-    restore_deinit(&made);
     return 0;
 }
 
@@ -156,7 +155,6 @@ static int gather(struct keeping *keeping, struct estate *estate)
             break;
         buffer_truncate(&line, 0);
         r = record_write(&line, &made.record);
-        restore_deinit(&made);
         new.line = line.data;
         new.size = line.size - 1;
         new.count = made.record.handles;
