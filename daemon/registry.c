@@ -474,6 +474,7 @@ static enum segment_use use_of(struct entry *entry)
 static bool is_emptied_later(struct registry *registry, struct entry *entry)
 {
     if (entry->of_file || entry->mapped_size <= EMPTIED_AT_ONCE ||
+        segment_filled(entry->memory) <= EMPTIED_AT_ONCE ||
         !registry->emptier.start ||
         !registry->emptier.start(registry->emptier.data, entry))
         return false;
