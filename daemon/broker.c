@@ -42,7 +42,7 @@ static void collect(struct broker *broker)
 {
     bool more = registry_collect(&broker->registry);
 
-    keeping_flush(&broker->keeping);
+    keeping_end_turn(&broker->keeping);
     /* Those that wait for the end of it are resumed from there. */
     more = more || (broker->short_of && !broker->registry.emptying);
     /* At the end all go at once. */
@@ -63,7 +63,7 @@ static void on_collecting(uv_idle_t *collecting)
 void broker_end_turn(struct broker *broker)
 {
     if (uv_is_active((uv_handle_t *)&broker->collecting))
-        keeping_flush(&broker->keeping);
+        keeping_end_turn(&broker->keeping);
     else
         collect(broker);
 }

@@ -13,6 +13,7 @@ static void caller_free(struct caller *caller)
 {
     quota_scope_unref(caller->scope);
     identity_deinit(&caller->identity);
+    free(caller->text);
     free(caller->key);
     free(caller);
 }
@@ -128,6 +129,13 @@ struct callers_user callers_of_user(const struct callers *callers,
         sum.watches += other->watches;
     }
     return sum;
+}
+
+const char *caller_text(struct caller *caller)
+{
+    if (!caller->text)
+        caller->text = identity_write(&caller->identity);
+    return caller->text;
 }
 
 struct caller *caller_ref(struct caller *caller)

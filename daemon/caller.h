@@ -18,6 +18,7 @@ struct caller {
     char label[sizeof("user:") + IDENTITY_ID_MAX]; /* "user:alice" */
     struct quota_scope *scope;
     struct ticket_guesses guesses;
+    char *text;             /* see caller_text */
     bool is_filing;         /* a thread looks at a file of his */
     struct pending *filers; /* requests that wait for that to be over */
     unsigned waits;         /* opens that wait for names */
@@ -55,6 +56,10 @@ struct callers_user {
 };
 struct callers_user callers_of_user(const struct callers *callers,
                                     const struct caller *caller);
+
+/* The identity as identity_write puts it, written once: every record of a
+ * segment has its owner's. It stays the caller's; NULL when memory is short. */
+const char *caller_text(struct caller *caller);
 
 struct caller *caller_ref(struct caller *caller);
 /* NULL is fine. Returns NULL. */

@@ -60,7 +60,7 @@ static size_t add_id(char *text, size_t size, uint32_t id)
 
 char *identity_write(const struct identity *identity)
 {
-    char *text = malloc(IDENTITY_TEXT_MAX);
+    char *text = malloc(IDENTITY_TEXT_MAX), *shorter;
     size_t size;
 
     if (!text)
@@ -68,7 +68,8 @@ char *identity_write(const struct identity *identity)
     size = add_id(text, 0, identity->user);
     for (size_t i = 0; i < identity->group_count; i++)
         size = add_id(text, size, identity->groups[i]);
-    return text;
+    shorter = realloc(text, size + 1);
+    return shorter ? shorter : text;
 }
 
 static int compare_ids(const void *a, const void *b)

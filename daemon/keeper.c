@@ -54,6 +54,7 @@ struct keeper {
     uint64_t watchdog_ms;
     uv_timer_t restart;
     uv_timer_t watch;
+    uv_timer_t pace; /* of the link */
     uv_signal_t signals[SIGNAL_COUNT];
     struct program_child *trial; /* of the program on disk */
     bool done;
@@ -211,6 +212,8 @@ static void on_ready(struct keeper *keeper, const struct record *record)
         keeper->broker = record->process;
     keeper->serves = keeper->served_ever = true;
     keeper->missed = 0;
+    /* Not before: who gives all that he has waits until it is read. */
+    link_pace(keeper->link, &keeper->pace);
     if (keeper->is_stored)
         service_clear_store();
     keeper->is_stored = false;
@@ -448,6 +451,7 @@ static void start_loop(struct keeper *keeper)
     service_watch(&keeper->loop, on_word, keeper);
     uv_timer_init(&keeper->loop, &keeper->restart);
     uv_timer_init(&keeper->loop, &keeper->watch);
+    uv_timer_init(&keeper->loop, &keeper->pace);
     keeper->restart.data = keeper->watch.data = keeper;
     uv_timer_start(&keeper->watch, on_watch, keeper->watchdog_ms / PINGS,
                    keeper->watchdog_ms / PINGS);
@@ -477,6 +481,7 @@ static int run(struct keeper *keeper)
     service_unwatch();
     uv_close((uv_handle_t *)&keeper->restart, NULL);
     uv_close((uv_handle_t *)&keeper->watch, NULL);
+    uv_close((uv_handle_t *)&keeper->pace, NULL);
     host_ignore_signals();
     uv_run(&keeper->loop, UV_RUN_DEFAULT);
     uv_loop_close(&keeper->loop);

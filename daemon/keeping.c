@@ -16,7 +16,8 @@
 enum {
     RESPAWN_MS = 1000, /* between attempts */
     SHORT_LIFE_MS = 100,
-    MANAGER_TURNS = 5 /* that a service manager has to take all down */
+    MANAGER_TURNS = 5, /* that a service manager has to take all down */
+    LATE_MS = 1        /* that a record waits for others to go with it */
 };
 
 /* ---- records to the keeper ---- */
@@ -77,10 +78,32 @@ static void post_record(struct keeping *keeping, const struct record *record)
         lose_keeper(keeping);
 }
 
-void keeping_flush(struct keeping *keeping)
+static void flush(struct keeping *keeping)
 {
     if (keeping->link && !keeping->is_alone && link_flush(keeping->link) < 0)
         lose_keeper(keeping);
+}
+
+void keeping_flush(struct keeping *keeping)
+{
+    struct broker *broker = keeping->broker;
+
+    if (output_batch_is_empty(&broker->peers.batch))
+        return;
+    registry_tell(&broker->registry);
+    flush(keeping);
+}
+
+static void on_late(uv_timer_t *timer)
+{
+    flush(timer->data);
+}
+
+void keeping_end_turn(struct keeping *keeping)
+{
+    if (keeping->link && link_has_posted(keeping->link) &&
+        !uv_is_active((uv_handle_t *)&keeping->late))
+        uv_timer_start(&keeping->late, on_late, LATE_MS, 0);
 }
 
 static int keep(void *data, struct entry *entry)
@@ -98,7 +121,6 @@ static int keep(void *data, struct entry *entry)
         post_record(data, &made.record);
     else
         tell_record(data, &made.record, made.handles);
-    restore_deinit(&made);
     return 0;
 }
 
@@ -156,7 +178,6 @@ static int gather(struct keeping *keeping, struct estate *estate)
             break;
         buffer_truncate(&line, 0);
         r = record_write(&line, &made.record);
-        restore_deinit(&made);
         new.line = line.data;
         new.size = line.size - 1;
         new.count = made.record.handles;
@@ -336,7 +357,8 @@ void keeping_restore(struct keeping *keeping)
 
     uv_timer_init(&broker->loop, &keeping->respawn);
     uv_timer_init(&broker->loop, &keeping->grace);
-    keeping->respawn.data = keeping->grace.data = keeping;
+    uv_timer_init(&broker->loop, &keeping->late);
+    keeping->respawn.data = keeping->grace.data = keeping->late.data = keeping;
     registry->keeper = (struct registry_keeper){keep, forget, keeping};
     HASH_ITER (hh, keeping->given.items, item, next) {
         if (restore_entry(registry, item) == 0)
@@ -386,11 +408,13 @@ void keeping_rescue(struct keeping *keeping)
 
 void keeping_close(struct keeping *keeping)
 {
-    keeping_flush(keeping);
+    registry_tell(&keeping->broker->registry);
+    flush(keeping);
     keeping->broker->registry.keeper = (struct registry_keeper){0};
     keeping->link = link_close(keeping->link);
     uv_close((uv_handle_t *)&keeping->respawn, NULL);
     uv_close((uv_handle_t *)&keeping->grace, NULL);
+    uv_close((uv_handle_t *)&keeping->late, NULL);
     /* A keeper that is this process's child outlives it. */
     keeping->child = program_leave(keeping->child);
 }

@@ -29,6 +29,7 @@ struct keeping {
     uint64_t respawned_at;       /* loop time, ms; 0: never */
     uv_timer_t respawn;
     uv_timer_t grace;
+    uv_timer_t late;   /* what nobody waits for goes then */
     unsigned restored; /* segments */
 };
 
@@ -44,9 +45,12 @@ void keeping_restore(struct keeping *keeping);
 /* The broker serves: tells the keeper, and from now on listens to it. */
 void keeping_start(struct keeping *keeping);
 
-/* What the turn changed goes to the keeper, in one piece: before any reply
- * that tells of it. */
+/* What the turn changed goes to the keeper, in one piece, before the replies
+ * that were collected; without any it can wait. */
 void keeping_flush(struct keeping *keeping);
+
+/* At the end of a turn: what is left goes along with the next, or soon. */
+void keeping_end_turn(struct keeping *keeping);
 
 /* A client asked for it: the whole service shall end, or be replaced by the
  * program now on disk. */

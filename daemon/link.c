@@ -9,7 +9,12 @@
 _Static_assert((int)RECORD_HANDLES_MAX <= (int)CONNECTION_RECEIVE_MAX,
                "a record's handles come with one message");
 
-/* Posted lines wait until they are more than this; one more still fits. */
+/* Between reads. A socket takes what a few of it bring. */
+enum { PACE_MS = 1 };
+/* At a time: timers and signals have their turn too. */
+enum { PACE_READS = 256 };
+
+/* Posted lines wait until they are more than this. */
 enum { POSTED_MAX = PROTOCOL_LINE_MAX };
 
 static void forget_names(struct link *link)
@@ -29,7 +34,7 @@ struct link *link_new(struct connection *connection)
     link->connection = connection;
     forget_names(link);
     frame_reader_init(&link->reader, handle_close);
-    buffer_init(&link->out, POSTED_MAX + PROTOCOL_LINE_MAX);
+    buffer_init(&link->out, POSTED_MAX + 3 * PROTOCOL_LINE_MAX);
     return link;
 }
 
@@ -51,6 +56,8 @@ static void drop_names(struct link *link)
 void link_end(struct link *link)
 {
     link->ended = true;
+    if (link->pace)
+        uv_timer_stop(link->pace);
     connection_watch(link->connection, 0);
 }
 
@@ -101,14 +108,44 @@ static int receive(struct link *link)
     return 0;
 }
 
+static void end_and_tell(struct link *link)
+{
+    link_end(link);
+    link->on_end(link);
+}
+
+/* Reads what has come meanwhile, until nothing has. */
+static void on_pace(uv_timer_t *timer)
+{
+    struct link *link = timer->data;
+    int r = 0;
+
+    for (int i = 0; i < PACE_READS && r == 0; i++)
+        r = receive(link);
+    if (r == CONNECTION_E_GONE)
+        end_and_tell(link);
+    else if (r == CONNECTION_E_AGAIN)
+        connection_watch(link->connection, CONNECTION_READABLE);
+    else
+        uv_timer_start(timer, on_pace, PACE_MS, 0);
+}
+
 static void on_ready(void *data, unsigned events)
 {
     struct link *link = data;
 
-    if (events != 0 && receive(link) != CONNECTION_E_GONE)
-        return;
-    link_end(link);
-    link->on_end(link);
+    if (events == 0 || receive(link) == CONNECTION_E_GONE) {
+        end_and_tell(link);
+    } else if (link->pace) {
+        connection_watch(link->connection, 0);
+        uv_timer_start(link->pace, on_pace, PACE_MS, 0);
+    }
+}
+
+void link_pace(struct link *link, uv_timer_t *timer)
+{
+    link->pace = timer;
+    timer->data = link;
 }
 
 int link_start(struct link *link, uv_loop_t *loop)
@@ -164,7 +201,7 @@ int link_claim(struct link *link, const struct record *record,
 
 /* ---- writing ---- */
 
-/* What link_send_line still has to send. */
+/* What is still to be sent. */
 struct sending {
     const char *bytes;
     size_t size;
@@ -217,44 +254,6 @@ static int send_all(struct link *link, struct sending *s)
     return 0;
 }
 
-/* Where handles are named by value, a record of their names goes before. */
-static int send_names(struct link *link, const frame_handle *handles,
-                      unsigned count)
-{
-    struct record record = {.kind = RECORD_HANDLES, .handles = count};
-    struct sending sending = {0};
-    struct buffer line;
-    int r = 0;
-
-    for (unsigned i = 0; i < count; i++)
-        if (connection_attach(link->connection, handles[i], i,
-                              &record.names[i]) < 0)
-            return LINK_E_GONE;
-    if (count == 0 || record.names[0].form == MESSAGE_HANDLE_INDEX)
-        return 0;
-    buffer_init(&line, PROTOCOL_LINE_MAX);
-    if (record_write(&line, &record) < 0)
-        r = LINK_E_LATE;
-    sending.bytes = line.data;
-    sending.size = line.size;
-    if (r == 0)
-        r = send_all(link, &sending);
-    buffer_deinit(&line);
-    return r;
-}
-
-int link_send_line(struct link *link, const char *line, size_t size,
-                   const frame_handle *handles, unsigned count)
-{
-    struct sending sending = {line, size, handles, count};
-    int r;
-
-    if (link->ended)
-        return LINK_E_GONE;
-    r = send_names(link, handles, count);
-    return r < 0 ? r : send_all(link, &sending);
-}
-
 static int write_out(struct link *link, const struct record *record)
 {
     if (record_write(&link->out, record) == 0)
@@ -263,11 +262,26 @@ static int write_out(struct link *link, const struct record *record)
     return LINK_E_LATE;
 }
 
+/* Where handles are named by value, a record of their names goes before. */
+static int write_names(struct link *link, const frame_handle *handles,
+                       unsigned count)
+{
+    struct record record = {.kind = RECORD_HANDLES, .handles = count};
+
+    for (unsigned i = 0; i < count; i++)
+        if (connection_attach(link->connection, handles[i], i,
+                              &record.names[i]) < 0)
+            return LINK_E_GONE;
+    if (count == 0 || record.names[0].form == MESSAGE_HANDLE_INDEX)
+        return 0;
+    return write_out(link, &record);
+}
+
 static int send_out(struct link *link, const frame_handle *handles,
                     unsigned count)
 {
-    int r =
-        link_send_line(link, link->out.data, link->out.size, handles, count);
+    struct sending sending = {link->out.data, link->out.size, handles, count};
+    int r = link->ended ? LINK_E_GONE : send_all(link, &sending);
 
     buffer_truncate(&link->out, 0);
     return r;
@@ -278,21 +292,59 @@ int link_flush(struct link *link)
     return link->out.size > 0 ? send_out(link, NULL, 0) : 0;
 }
 
+/* For one more line, and its handles' names. */
+static int make_room(struct link *link)
+{
+    return link->out.size > POSTED_MAX ? link_flush(link) : 0;
+}
+
 int link_post(struct link *link, const struct record *record)
 {
-    int r = link->out.size > POSTED_MAX ? link_flush(link) : 0;
+    int r = make_room(link);
 
     return r < 0 ? r : write_out(link, record);
+}
+
+bool link_has_posted(const struct link *link)
+{
+    return link->out.size > 0;
+}
+
+/* What is written behind `posted` goes out with it, or not at all. */
+static int send_written(struct link *link, size_t posted, int r,
+                        const frame_handle *handles, unsigned count)
+{
+    if (r == 0)
+        return send_out(link, handles, count);
+    buffer_truncate(&link->out, posted);
+    return r;
 }
 
 int link_send(struct link *link, const struct record *record,
               const frame_handle *handles)
 {
-    int r = link_flush(link);
+    unsigned count = handles ? record->handles : 0;
+    int r = make_room(link);
+    size_t posted = link->out.size;
 
     if (r == 0)
+        r = write_names(link, handles, count);
+    if (r == 0)
         r = write_out(link, record);
-    return r < 0 ? r : send_out(link, handles, handles ? record->handles : 0);
+    return send_written(link, posted, r, handles, count);
+}
+
+int link_send_line(struct link *link, const char *line, size_t size,
+                   const frame_handle *handles, unsigned count)
+{
+    int r = make_room(link);
+    size_t posted = link->out.size;
+
+    if (r == 0)
+        r = write_names(link, handles, count);
+    if (r == 0 && buffer_add(&link->out, line, size) < 0)
+        r = LINK_E_LATE;
+    return send_written(link, posted, r, handles, count);
 }
 
 /* ---- the end ---- */

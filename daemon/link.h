@@ -30,6 +30,7 @@ struct link {
     /* Called once, when the other side is gone and all it sent was read. */
     void (*on_end)(struct link *link);
     void *data;
+    uv_timer_t *pace; /* NULL: it reads whenever something comes */
     bool ended;
     char input[PROTOCOL_LINE_MAX];
 };
@@ -40,6 +41,11 @@ struct link *link_new(struct connection *connection);
 
 /* Serves it from the loop. 0, or negative when it is no connection. */
 int link_start(struct link *link, uv_loop_t *loop);
+
+/* After a read it looks again only when a short while is over, by a timer of
+ * the caller's: so a series of records wakes this process a few times, not once
+ * a record. The end of the other side is seen as late. */
+void link_pace(struct link *link, uv_timer_t *timer);
 
 /* Serves no more, from within on_record: on_end follows. */
 void link_end(struct link *link);
@@ -56,16 +62,18 @@ bool link_drain(struct link *link);
  * with link_flush at the latest. 0 or an outcome above. */
 int link_post(struct link *link, const struct record *record);
 
+bool link_has_posted(const struct link *link);
+
 /* Sends what was posted, and waits as link_send does. 0 or an outcome above. */
 int link_flush(struct link *link);
 
-/* Sends one record, its handles along unless that is NULL, and waits until it
- * is in the kernel's hands: from then on it survives this process. 0 or an
- * outcome above. */
+/* Sends one record behind what was posted, its handles along unless that is
+ * NULL, and waits until it is in the kernel's hands: from then on it survives
+ * this process. 0 or an outcome above. */
 int link_send(struct link *link, const struct record *record,
               const frame_handle *handles);
 
-/* The same for a line that is there already, when none was posted. */
+/* The same for a line that is there already. */
 int link_send_line(struct link *link, const char *line, size_t size,
                    const frame_handle *handles, unsigned count);
 

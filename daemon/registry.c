@@ -194,11 +194,34 @@ static int keep(struct registry *registry, struct entry *entry)
     return 0;
 }
 
+/* Tells the keeper what has become of it, where that waits to be told. */
+static void tell_keeper(struct registry *registry, struct entry *entry)
+{
+    if (!entry->is_untold)
+        return;
+    entry->is_untold = false;
+    if (entry->stage == ENTRY_DYING)
+        registry->untold--;
+    keep(registry, entry);
+}
+
+void registry_tell(struct registry *registry)
+{
+    struct entry *entry = registry->dying;
+
+    while (registry->untold > 0) {
+        entry = entry->prev; /* the first one's is the last */
+        tell_keeper(registry, entry);
+    }
+}
+
 int registry_entry_ready(struct registry *registry, struct entry *entry)
 {
     int r;
 
     entry->stage = ENTRY_LIVE;
+    /* One of the dying may have had its name. */
+    registry_tell(registry);
     r = keep(registry, entry);
     if (r < 0)
         return r;
@@ -243,25 +266,27 @@ void registry_entry_restored(struct entry *entry)
     entry->is_awaited = true;
 }
 
-/* Who is let in by a ticket must find somebody: not even after the broker's
- * death may it lead to what has gone. */
-static void drop_tickets(struct registry *registry, struct entry *entry)
-{
-    if (entry->tickets.count == 0)
-        return;
-    tickets_clear(&entry->tickets);
-    if (entry->is_kept)
-        keep(registry, entry);
-}
-
-/* Nobody holds a grant and no name leads here: let it go at the turn's end. */
+/* Nobody holds a grant and no name leads here: let it go at the turn's end.
+ * Until then the keeper need not hear of it, unless somebody else does: that
+ * it is gone is mostly all that there is to tell. */
 static void begin_dying(struct registry *registry, struct entry *entry)
 {
     if (entry->stage == ENTRY_DYING)
         return;
     entry->stage = ENTRY_DYING;
-    drop_tickets(registry, entry);
+    /* Who is let in by a ticket must find somebody: not even after the
+     * broker's death may it lead to what has gone. */
+    if (entry->is_kept && entry->tickets.count > 0)
+        entry->is_untold = true;
+    tickets_clear(&entry->tickets);
+    registry->untold += entry->is_untold;
     DL_APPEND(registry->dying, entry);
+}
+
+static void leave_dying(struct registry *registry, struct entry *entry)
+{
+    registry->untold -= entry->is_untold;
+    DL_DELETE(registry->dying, entry);
 }
 
 void registry_entry_remove(struct registry *registry, struct entry *entry)
@@ -270,12 +295,13 @@ void registry_entry_remove(struct registry *registry, struct entry *entry)
         HASH_DELETE(by_name, registry->by_name, entry);
         entry->is_found = false;
         /* Else the name would be back after the broker's death. */
-        if (entry->is_kept)
-            keep(registry, entry);
+        entry->is_untold = entry->is_kept;
         announce(registry, entry, PROTOCOL_NAME_REMOVED);
     }
     if (entry->grants == 0)
         begin_dying(registry, entry);
+    else
+        tell_keeper(registry, entry);
 }
 
 /* Whether somebody may still come back: who has nothing of it cannot. */
@@ -448,10 +474,12 @@ static enum segment_use use_of(struct entry *entry)
 static bool is_emptied_later(struct registry *registry, struct entry *entry)
 {
     if (entry->of_file || entry->mapped_size <= EMPTIED_AT_ONCE ||
+        segment_filled(entry->memory) <= EMPTIED_AT_ONCE ||
         !registry->emptier.start ||
         !registry->emptier.start(registry->emptier.data, entry))
         return false;
     entry->stage = ENTRY_EMPTYING;
+    tell_keeper(registry, entry);
     registry->emptying++;
     return true;
 }
@@ -465,6 +493,7 @@ void registry_entry_emptied(struct registry *registry, struct entry *entry)
 static void add_held(struct registry *registry, struct entry *entry)
 {
     entry->stage = ENTRY_HELD;
+    tell_keeper(registry, entry);
     DL_APPEND(registry->held, entry);
     registry->held_count++;
 }
@@ -481,7 +510,7 @@ static struct entry *next_to_ask(struct registry *registry)
     struct entry *entry = registry->dying;
 
     if (entry) {
-        DL_DELETE(registry->dying, entry);
+        leave_dying(registry, entry);
         return entry;
     }
     /* Some may have been reclaimed since they were counted. */
@@ -539,8 +568,9 @@ void registry_entry_reclaimed(struct registry *registry, struct entry *entry)
     if (entry->stage == ENTRY_HELD)
         remove_held(registry, entry);
     else if (entry->stage == ENTRY_DYING)
-        DL_DELETE(registry->dying, entry);
+        leave_dying(registry, entry);
     entry->stage = ENTRY_LIVE;
+    tell_keeper(registry, entry);
 }
 
 static int compare_ids(const struct entry *a, const struct entry *b)

@@ -60,6 +60,7 @@ struct entry {
     bool is_revoked;             /* nobody gets it any more */
     enum protocol_frozen frozen; /* see entry_frozen */
     bool is_kept;                /* the keeper knows of it */
+    bool is_untold;              /* but not yet what it has become */
     bool is_told;                /* the listener knows of it */
     bool is_awaited;             /* its holders of before may come back */
     struct caller *owner;
@@ -125,6 +126,7 @@ struct registry {
     struct entry *by_name;
     struct grant *grants;
     struct entry *dying;
+    uint64_t untold; /* of these, the last ones */
     struct entry *held;
     uint64_t held_count;
     uint64_t unasked;  /* of the first held ones: they shall be asked */
@@ -224,6 +226,10 @@ struct grant *registry_find_grant(const struct registry *registry,
 void registry_release(struct registry *registry, struct grant *grant);
 /* Releases all that a holder has. */
 void registry_release_all(struct registry *registry, struct holder *holder);
+
+/* Tells the keeper what has become of the dying entries: before anybody else
+ * hears of it. */
+void registry_tell(struct registry *registry);
 
 /* All held entries shall be asked again. */
 void registry_ask_held(struct registry *registry);

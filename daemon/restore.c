@@ -68,8 +68,8 @@ int restore_write(const struct entry *entry, struct restore_record *made)
 {
     struct record_segment *segment = &made->record.segment;
 
-    made->owner = identity_write(&entry->owner->identity);
-    if (!made->owner)
+    segment->owner = caller_text(entry->owner);
+    if (!segment->owner)
         return -1;
     made->record.kind = RECORD_KEEP;
     made->record.handles = segment_parts(entry->memory, made->handles);
@@ -82,7 +82,6 @@ int restore_write(const struct entry *entry, struct restore_record *made)
     segment->segment = entry->id;
     segment->name = entry_name(entry);
     segment->found = entry->is_found;
-    segment->owner = made->owner;
     segment->size = entry->size;
     segment->mapped_size = entry->mapped_size;
     segment->created_at = entry->created_at;
@@ -98,11 +97,6 @@ int restore_write(const struct entry *entry, struct restore_record *made)
     segment->revoked = entry->is_revoked;
     segment->unpublished = entry->is_unpublished;
     return 0;
-}
-
-void restore_deinit(struct restore_record *made)
-{
-    free(made->owner);
 }
 
 /* ---- record to entry ---- */

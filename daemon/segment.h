@@ -80,6 +80,9 @@ int segment_of_file(frame_handle write, frame_handle read, uint64_t size,
  * that does not count keeps no pages, but those of a frozen one. */
 void segment_empty(struct segment *segment);
 
+/* How many bytes that would give back. */
+uint64_t segment_filled(const struct segment *segment);
+
 /*
  * Takes writing from those who will have a handle or view (FUTURE), or from
  * everybody (YES). Where the system cannot, FUTURE is left to who gives handles

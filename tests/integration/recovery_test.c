@@ -126,6 +126,28 @@ START_TEST(what_was_given_up_stays_given_up)
 }
 END_TEST
 
+/* Nobody is answered for the first one's end, whose name the second has. */
+START_TEST(name_given_up_and_taken_in_one_message_is_the_new_one_s)
+{
+    struct message_grant old, new;
+    for (int i = 0; i < 5; i++) {
+        test_close(
+            raw_create(&recovery_client, &old, "'name':'n%d','size':4096", i));
+        raw_say(&recovery_client,
+                "{'id':1,'op':'release','grant':%ju,'quiet':true}\n"
+                "{'id':2,'op':'create','name':'n%d','size':4096}",
+                (uintmax_t)old.grant, i);
+        raw_reply(&recovery_client);
+        int fd = raw_grant(&recovery_client, &new);
+        REQUIRE(new.segment > old.segment);
+        recovery_crash();
+        raw_ask(&recovery_client, "{'id':1,'op':'stat','name':'n%d'}", i);
+        REQUIRE_INT(raw_record(&recovery_client).segment, new.segment);
+        test_close(fd);
+    }
+}
+END_TEST
+
 static bool all_are_gone(void)
 {
     return raw_used_by_all(&recovery_client, "segments") == 0;
@@ -468,6 +490,8 @@ static Suite *recovery_suite(void)
     tcase_add_test(tests, shares_and_owners_come_back);
     tcase_add_test(tests, removed_and_unnamed_segments_come_back_as_they_were);
     tcase_add_test(tests, what_was_given_up_stays_given_up);
+    tcase_add_test(tests,
+                   name_given_up_and_taken_in_one_message_is_the_new_one_s);
     tcase_add_test(tests,
                    all_of_an_ended_client_goes_and_none_of_it_comes_back);
     tcase_add_test(tests, ids_are_never_used_again);

@@ -30,6 +30,26 @@ START_TEST(claim_needs_a_handle_to_memory)
 }
 END_TEST
 
+static bool keeper_has_descriptors(int count)
+{
+    return test_process_descriptors(recovery_broker.pid) == count;
+}
+
+/* The client asks for nothing more: no reply takes the news along. */
+START_TEST(keeper_lets_go_soon_though_nobody_is_answered)
+{
+    struct message_grant grant;
+    struct raw other;
+    int before = test_process_descriptors(recovery_broker.pid);
+    SKIP_UNLESS(before >= 0, "the system does not tell");
+    raw_open(&other, recovery_broker.socket);
+    test_close(raw_create(&other, &grant, "'size':4096"));
+    REQUIRE(TEST_UNTIL(RECOVERY_SOON_MS, !keeper_has_descriptors(before)));
+    raw_close(&other);
+    REQUIRE(TEST_UNTIL(RECOVERY_SOON_MS, keeper_has_descriptors(before)));
+}
+END_TEST
+
 START_TEST(broker_that_hangs_is_killed)
 {
     static const char *const environment[] = {"WATCHDOG_USEC=1000000", NULL};
@@ -164,6 +184,7 @@ static Suite *recovery_suite(void)
     TCase *tests = suite_case(suite, "recovery", 60);
     tcase_add_checked_fixture(tests, setup, recovery_stop);
     tcase_add_test(tests, claim_needs_a_handle_to_memory);
+    tcase_add_test(tests, keeper_lets_go_soon_though_nobody_is_answered);
     tcase_add_test(tests, broker_told_to_end_alone_is_started_again);
     tcase_add_test(tests, restart_with_a_bad_configuration_is_refused);
     tcase_add_test(tests, restart_replaces_both_and_keeps_everything);
