@@ -593,26 +593,25 @@ int call_begin(segb_client *client, struct message_request *request,
 }
 
 void call_send_quiet(segb_client *client, unsigned connection,
-                     struct message_request *request)
+                     struct message_request *request, bool more)
 {
     bool waited = false;
     uint64_t deadline = deadline_of(client);
 
-    if (!is_current(client, connection) ||
-        wait_sent(client, deadline, &waited) < 0 ||
-        !is_current(client, connection) ||
-        call_queue_quiet(client, request) < 0)
-        return;
-    wait_sent(client, deadline, &waited);
+    if (client->out.size > PROTOCOL_LINE_MAX)
+        wait_sent(client, deadline, &waited);
+    if (is_current(client, connection) &&
+        call_queue_quiet(client, request) == 0 && !more)
+        wait_sent(client, deadline, &waited);
 }
 
-void call_release(segb_client *client, const segb_segment *segment)
+void call_release(segb_client *client, const segb_segment *segment, bool more)
 {
     struct message_request request = {.op = PROTOCOL_RELEASE,
                                       .release = segment->grant};
 
     if (segment->grant != 0)
-        call_send_quiet(client, segment->connection, &request);
+        call_send_quiet(client, segment->connection, &request, more);
 }
 
 static void tell(segb_client *client, struct call *call)

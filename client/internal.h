@@ -150,13 +150,14 @@ int call_begin(segb_client *client, struct message_request *request,
  * succeed. Calls have others. */
 enum { CALL_QUIET_ID = 0 };
 
-/* Sends such a request, if that connection is there; with the lock held. */
+/* Sends such a request, if that connection is there; `more`: another one
+ * follows, which sends both. With the lock held. */
 void call_send_quiet(segb_client *client, unsigned connection,
-                     struct message_request *request);
+                     struct message_request *request, bool more);
 
-/* Gives a segment's grant back, if its connection is there; with the lock
- * held. */
-void call_release(segb_client *client, const segb_segment *segment);
+/* Gives a segment's grant back, if its connection is there, as
+ * call_send_quiet. */
+void call_release(segb_client *client, const segb_segment *segment, bool more);
 
 /* Calls back for every call that is due. */
 void call_tell(segb_client *client);

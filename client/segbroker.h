@@ -319,6 +319,9 @@ int segb_create_many(segb_client *client, segb_item *items, size_t count,
 /* Gives the grant back and closes the handle, without waiting for an answer.
  * Views of it stay mapped. NULL is fine. */
 void segb_close(segb_segment *segment);
+/* The same for the items' segments, however many and where they are, with as
+ * few messages to the broker as can be. They are NULL afterwards. */
+void segb_close_many(segb_item *items, size_t count);
 
 uint64_t segb_id(const segb_segment *segment);
 /* As asked by the creator. */

@@ -42,13 +42,11 @@ segb_segment *segment_new(segb_client *client,
     return segment;
 }
 
-void segb_close(segb_segment *segment)
+/* `more`: another one of this client follows. */
+static void close_segment(segb_segment *segment, bool more)
 {
-    segb_client *client;
+    segb_client *client = segment->client;
 
-    if (!segment)
-        return;
-    client = segment->client;
     segment->bell = bell_close(segment->bell);
     client_lock(client);
     while (segment->reclaiming)
@@ -57,9 +55,32 @@ void segb_close(segb_segment *segment)
     /* Before the grant: the broker then finds nobody holding the memory, and
      * frees it at once. */
     channel_close_handle(segment->handle);
-    call_release(client, segment);
+    call_release(client, segment, more);
     client_unref(client);
     free(segment);
+}
+
+void segb_close(segb_segment *segment)
+{
+    if (segment)
+        close_segment(segment, false);
+}
+
+void segb_close_many(segb_item *items, size_t count)
+{
+    segb_segment *last = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        segb_segment *segment = items[i].segment;
+
+        if (!segment)
+            continue;
+        if (last)
+            close_segment(last, last->client == segment->client);
+        items[i].segment = NULL;
+        last = segment;
+    }
+    segb_close(last);
 }
 
 /* ---- requests ---- */

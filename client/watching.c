@@ -316,7 +316,7 @@ void segb_unwatch(segb_watcher *watcher)
     DL_DELETE(client->watchers, watcher);
     request.unwatch = watcher->number;
     if (watcher->number > 0)
-        call_send_quiet(client, watcher->connection, &request);
+        call_send_quiet(client, watcher->connection, &request, false);
     /* No more of it will be queued, so that this has an end. */
     while (is_told_elsewhere(client, watcher))
         thread_monitor_wait(client->monitor, THREAD_NEVER);

@@ -18,8 +18,9 @@
 enum {
     RETRY_MS = 2,
     SETTLE_MS = 100,
-    TURN_NS = 500000,  /* of one peer */
-    TURNS_NS = 5000000 /* of all that wait for another one, at a time */
+    /* Of one peer, and of all that wait for another one, at a time: so long
+     * waits who asks little. Even shorter, it would cost more than it helps. */
+    TURN_NS = 30000
 };
 
 static struct output_target target_of(struct peer *peer)
@@ -355,7 +356,7 @@ static void on_turn(uv_idle_t *turns)
     uint64_t began = uv_hrtime();
     struct peer *peer;
 
-    while (peers->more > 0 && !is_over(began, TURNS_NS)) {
+    while (peers->more > 0 && !is_over(began, TURN_NS)) {
         peer = next_in_turn(peers);
         leave_turns(peer);
         serve_lines(peer);

@@ -10,14 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fewer than an object's members may be, so that nobody counts those. More
- * digits than a double holds exactly are cJSON's to round. */
-enum { NODES_MAX = 64, DIGITS_MAX = 15 };
-
-struct document {
-    cJSON nodes[NODES_MAX]; /* the first is the tree */
-    char text[];
-};
+/* A line has a value in so many bytes, or fewer values. More digits than a
+ * double holds exactly are cJSON's to round. */
+enum { NODES_MIN = 8, BYTES_OF_NODE = 8, DIGITS_MAX = 15 };
 
 struct reader {
     cJSON *next; /* free node */
@@ -112,13 +107,14 @@ static bool read_members(struct reader *r, cJSON *object, int depth)
 {
     uint64_t seen = 0;
     cJSON *member;
+    int members = 0;
 
     do {
         r->at++;
         if (skip_space(r) != '"')
             return false;
         member = add_child(r, object);
-        if (!member)
+        if (!member || ++members > PROTOCOL_MEMBERS_MAX)
             return false;
         member->string = read_string(r);
         if (is_repeated(object, member, &seen) || skip_space(r) != ':')
@@ -186,40 +182,42 @@ static bool read_value(struct reader *r, cJSON *node, int depth)
     }
 }
 
-static bool read_line(struct document *document, size_t size)
+/* Reads the copy of the line at `text` into the nodes, the first of which is
+ * the tree. */
+static bool read_line(cJSON *nodes, size_t count, char *text, size_t size)
 {
-    struct reader r = {.next = document->nodes + 1,
-                       .end = document->nodes + NODES_MAX,
-                       .at = document->text};
-    cJSON *tree = &document->nodes[0];
+    struct reader r = {.next = nodes + 1, .end = nodes + count, .at = text};
 
-    document->text[size] = '"';
-    document->text[size + 1] = '\0';
-    *tree = (cJSON){0};
-    if (skip_space(&r) != '{' || !read_container(&r, tree, 1))
+    text[size] = '"';
+    text[size + 1] = '\0';
+    nodes[0] = (cJSON){0};
+    if (skip_space(&r) != '{' || !read_container(&r, nodes, 1))
         return false;
     skip_space(&r);
-    return r.at == document->text + size;
+    return r.at == text + size;
 }
 
 cJSON *plain_parse(const char *line, size_t size)
 {
-    struct document *document;
+    size_t count = NODES_MIN + size / BYTES_OF_NODE;
+    cJSON *nodes;
+    char *text;
 
     if (size == 0 || line[size - 1] != '}' || !line_is_plain(line, size))
         return NULL;
-    document = malloc(sizeof(*document) + size + sizeof("\""));
-    if (!document)
+    nodes = malloc(count * sizeof(*nodes) + size + sizeof("\""));
+    if (!nodes)
         return NULL;
-    memcpy(document->text, line, size);
-    if (!read_line(document, size)) {
-        free(document);
+    text = (char *)(nodes + count);
+    memcpy(text, line, size);
+    if (!read_line(nodes, count, text, size)) {
+        free(nodes);
         return NULL;
     }
     /* cJSON has it for a node whose children are another's: no tree of its
      * own parser is one. */
-    document->nodes[0].type |= cJSON_IsReference;
-    return &document->nodes[0];
+    nodes[0].type |= cJSON_IsReference;
+    return nodes;
 }
 
 bool plain_is(const cJSON *tree)

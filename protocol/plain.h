@@ -1,7 +1,7 @@
 /*
- * The tree of a plain line: printable ASCII without escapes, few values, whole
- * numbers. So is nearly every line, and reading it must cost little; cJSON
- * reads the others, and says what is wrong with a line.
+ * The tree of a plain line: printable ASCII without escapes, whole numbers. So
+ * is nearly every line, and reading it must cost little; cJSON reads the
+ * others, and says what is wrong with a line.
  */
 #ifndef SEGBROKER_PLAIN_H
 #define SEGBROKER_PLAIN_H

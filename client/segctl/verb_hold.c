@@ -54,8 +54,7 @@ static int open_many(segb_client *client, const struct arguments *arguments)
 
     if (hold_open_many(client, arguments, items, &status) == 0) {
         status = hold_announce_many(client, arguments, items, count, false);
-        for (size_t i = 0; i < count; i++)
-            segb_close(items[i].segment);
+        segb_close_many(items, count);
     }
     free(items);
     return status;

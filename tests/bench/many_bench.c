@@ -51,11 +51,9 @@ static int once_library(void *data)
     int r = station_check("open_many",
                           segb_open_many(m->client, m->items, m->count, 0));
 
-    for (size_t i = 0; i < m->count; i++) {
-        if (r == 0)
-            r = station_map(m->items[i].segment, SEGB_RO);
-        segb_close(m->items[i].segment);
-    }
+    for (size_t i = 0; r == 0 && i < m->count; i++)
+        r = station_map(m->items[i].segment, SEGB_RO);
+    segb_close_many(m->items, m->count);
     return r;
 }
 

@@ -329,6 +329,32 @@ START_TEST(library_opens_each_by_itself)
 }
 END_TEST
 
+/* Of two clients, in turns, and none in between. */
+START_TEST(library_closes_many)
+{
+    segb_client *other = recovery_connect();
+    segb_item items[] = {{.size = SIZE}, {.size = SIZE}, {.size = SIZE}};
+    segb_item closed[6] = {{0}};
+
+    REQUIRE_INT(segb_create_many(client, items, 3, 0), 0);
+    closed[0] = items[0];
+    closed[3] = items[1];
+    closed[4] = items[2];
+    REQUIRE_INT(segb_create_many(other, items, 1, 0), 0);
+    closed[2] = items[0];
+    segb_close_many(closed, 6);
+    for (int i = 0; i < 6; i++)
+        REQUIRE(closed[i].segment == NULL);
+    /* The clients' own connections tell when it has arrived. */
+    REQUIRE_INT(segb_ping(client), 0);
+    REQUIRE_INT(segb_ping(other), 0);
+    expect_nothing();
+    segb_close_many(closed, 6);
+    segb_close_many(NULL, 0);
+    segb_disconnect(other);
+}
+END_TEST
+
 START_TEST(library_opens_all_or_none)
 {
     segb_item items[3] = {{.name = "a", .size = SIZE},
@@ -399,6 +425,7 @@ static Suite *many_suite(void)
     tcase_add_loop_test(tests, all_or_none_leaves_nothing, 0, 4);
     tcase_add_test(tests, all_or_none_is_all);
     tcase_add_test(tests, library_opens_each_by_itself);
+    tcase_add_test(tests, library_closes_many);
     tcase_add_test(tests, library_opens_all_or_none);
     tcase_add_test(tests, segments_of_many_outlive_the_broker);
     tcase_add_test(tests, library_refuses_what_cannot_be_many);

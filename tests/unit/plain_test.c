@@ -5,6 +5,7 @@
 #include "plain.h"
 
 #include "json.h"
+#include "protocol.h"
 #include "tests/support/runner.h"
 
 #include <check.h>
@@ -127,13 +128,30 @@ static size_t write_members(char *line, unsigned count)
     return size;
 }
 
-START_TEST(few_values_are_taken_and_many_are_not)
+START_TEST(object_of_too_many_members_is_not_taken)
 {
     static char line[LINE_MAX_SIZE];
 
-    ck_assert(takes(line, write_members(line, 63)));
-    ck_assert(!takes(line, write_members(line, 64)));
+    ck_assert(takes(line, write_members(line, PROTOCOL_MEMBERS_MAX)));
+    ck_assert(!takes(line, write_members(line, PROTOCOL_MEMBERS_MAX + 1)));
     ck_assert(!takes(line, write_members(line, 200)));
+}
+END_TEST
+
+/* More than there is room for. */
+START_TEST(very_many_values_are_not_taken)
+{
+    static char line[LINE_MAX_SIZE] = "{\"a\":[1";
+    size_t size = strlen(line);
+
+    for (int count = 1; size < 1000; count++, size += 2) {
+        memcpy(line + size, "]}", 2);
+        bool taken = takes(line, size + 2);
+
+        ck_assert(taken || count > 5);
+        ck_assert(!taken || count < 20);
+        memcpy(line + size, ",1", 2);
+    }
 }
 END_TEST
 
@@ -148,7 +166,8 @@ int main(void)
     tcase_add_loop_test(tests, other_line_is_not_taken, 0, other);
     tcase_add_loop_test(tests, changed_line_is_read_as_by_cjson_or_not_at_all,
                         0, plain);
-    tcase_add_test(tests, few_values_are_taken_and_many_are_not);
+    tcase_add_test(tests, object_of_too_many_members_is_not_taken);
+    tcase_add_test(tests, very_many_values_are_not_taken);
     suite_add_tcase(suite, tests);
     return suite_main(suite);
 }
