@@ -88,11 +88,18 @@ void json_free(cJSON *tree)
         cJSON_Delete(tree);
 }
 
+/* Most differ in the first letter. */
+static bool is_named(const cJSON *item, const char *key)
+{
+    return item->string && item->string[0] == key[0] &&
+           strcmp(item->string, key) == 0;
+}
+
 const cJSON *json_member(const cJSON *object, const char *key)
 {
     const cJSON *item = object ? object->child : NULL;
 
-    while (item && (!item->string || strcmp(item->string, key) != 0))
+    while (item && !is_named(item, key))
         item = item->next;
     return item && !cJSON_IsNull(item) ? item : NULL;
 }

@@ -72,20 +72,13 @@ static int once_cold(void *data)
 
 /* ---- by hand ---- */
 
-/* Reads until there is the reply to the open, behind that to a release. */
 static int receive_reply(struct attach *a, int *fd)
 {
-    size_t size = 0;
+    ssize_t n = station_receive(a->fd, a->reply, sizeof(a->reply) - 1, fd);
 
-    *fd = -1;
-    while (*fd < 0) {
-        ssize_t n = station_receive(a->fd, a->reply + size,
-                                    sizeof(a->reply) - 1 - size, fd);
-        if (n <= 0)
-            return station_complain("the broker hung up");
-        size += (size_t)n;
-    }
-    a->reply[size] = '\0';
+    if (n <= 0 || *fd < 0)
+        return station_complain("the broker hung up");
+    a->reply[n] = '\0';
     return 0;
 }
 
@@ -98,7 +91,8 @@ static int write_release(const struct attach *a, char line[LINE_SIZE])
         return station_complain("no grant in the reply: %s", a->reply);
     grant += strlen("\"grant\":");
     return snprintf(line, LINE_SIZE,
-                    "{\"id\":3,\"op\":\"release\",\"grant\":%.*s}\n",
+                    "{\"id\":0,\"op\":\"release\",\"grant\":%.*s,"
+                    "\"quiet\":true}\n",
                     (int)strspn(grant, "0123456789"), grant);
 }
 

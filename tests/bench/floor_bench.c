@@ -2,13 +2,16 @@
  * What two bare processes take that exchange what a client and the broker do:
  * the same number of bytes over a Unix socket, and a descriptor. Both block.
  *
- *   attach   a request; a reply with a descriptor, which is mapped and closed
- *   attach-release  the same, and a line that gives it back, whose answer is
- *            read with the next reply
+ *   attach          a request; a reply with a descriptor, which is mapped and
+ *                   closed
+ *   attach-release  the same, and a line that gives it back, which is not
+ *                   answered
  *   attach-epoll    as attach, by a server that waits for many, as a broker
- * does cold     a connection; hello; the same as attach ping, stat      a
- * request and a reply list     --count requests, with --size bytes of reply
- * each keeper   a record and a descriptor that nobody answers
+ *                   does
+ *   cold            a connection; hello; the same as attach
+ *   ping, stat      a request and a reply
+ *   list            --count requests, with --size bytes of reply each
+ *   keeper          a record and a descriptor that nobody answers
  */
 #include "station.h"
 
@@ -43,9 +46,10 @@ enum { DEFAULT_SIZE = 1 << 20, BUFFER_SIZE = 1 << 18 };
     "{\"id\":2,\"ok\":true,\"grant\":2,\"segment\":1,\"created\":false,"       \
     "\"size\":1048576,\"mapped_size\":1048576,\"access\":\"ro\","              \
     "\"handles\":{\"memory\":0}}\n"
-#define RELEASE_REQUEST "{\"id\":3,\"op\":\"release\",\"grant\":2}\n"
-#define RELEASE_REPLY "{\"id\":3,\"ok\":true}\n"
+#define RELEASE_REQUEST                                                        \
+    "{\"id\":0,\"op\":\"release\",\"grant\":2,\"quiet\":true}\n"
 #define PING_REQUEST "{\"id\":2,\"op\":\"ping\"}\n"
+#define PING_REPLY "{\"id\":2,\"ok\":true}\n"
 #define STAT_REQUEST                                                           \
     "{\"id\":2,\"op\":\"stat\",\"name\":\"global/bench/1234/0\"}\n"
 #define LIST_REQUEST                                                           \
@@ -93,7 +97,7 @@ static const struct kind kinds[] = {
     {.name = "attach", .part = PART(OPEN_REQUEST, OPEN_REPLY, true)},
     {.name = "attach-release",
      .part = PART(OPEN_REQUEST, OPEN_REPLY, true),
-     .behind = PART(RELEASE_REQUEST, RELEASE_REPLY, false)},
+     .behind = PART(RELEASE_REQUEST, "", false)},
     {.name = "attach-epoll",
      .part = PART(OPEN_REQUEST, OPEN_REPLY, true),
      .epoll = true},
@@ -101,7 +105,7 @@ static const struct kind kinds[] = {
      .part = PART(HELLO_REQUEST, HELLO_REPLY, false),
      .behind = PART(OPEN_REQUEST, OPEN_REPLY, true),
      .cold = true},
-    {.name = "ping", .part = PART(PING_REQUEST, RELEASE_REPLY, false)},
+    {.name = "ping", .part = PART(PING_REQUEST, PING_REPLY, false)},
     {.name = "stat", .part = PART(STAT_REQUEST, STAT_REPLY, false)},
     {.name = "list", .part = PART(LIST_REQUEST, "", false)},
     {.name = "keeper", .part = PART(RECORD, "", true)},
@@ -256,15 +260,12 @@ static int send_request(const struct floor *f, const struct part *part)
 
 static int attach(const struct floor *f, const struct part *part)
 {
-    int fd = -1;
+    int fd;
 
     if (send_request(f, part) < 0)
         return -1;
-    /* What comes before the descriptor answers the last release. */
-    while (fd < 0) {
-        if (station_receive(f->socket, buffer, sizeof(buffer), &fd) <= 0)
-            return station_complain("the server has ended");
-    }
+    if (station_receive(f->socket, buffer, sizeof(buffer), &fd) <= 0 || fd < 0)
+        return station_complain("the server has ended");
     return station_map_descriptor(fd, f->options.size, PROT_READ);
 }
 

@@ -42,8 +42,8 @@ def stations(context, broker, cpu=0):
 
 # ---- attach ----
 
-RELEASES = ("Its floor does the same and also sends and answers the release "
-            "line: what is exchanged in all.")
+RELEASES = ("Its floor does the same and also sends the release line: "
+            "what is exchanged in all.")
 
 JOINED = ("The release is sent with the next open, and not by itself: on one "
           "CPU a line that is sent alone may wake the broker for it alone.")

@@ -48,7 +48,8 @@ static void ask(struct load *load, struct connection *connection)
     int size = 0;
     if (connection->grant != 0)
         size = snprintf(request, sizeof(request),
-                        "{\"id\":2,\"op\":\"release\",\"grant\":%ju}\n",
+                        "{\"id\":0,\"op\":\"release\",\"grant\":%ju,"
+                        "\"quiet\":true}\n",
                         (uintmax_t)connection->grant);
     size +=
         snprintf(request + size, sizeof(request) - (size_t)size,
