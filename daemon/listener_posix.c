@@ -13,7 +13,7 @@ enum {
     /* Of a crowd. */
     ACCEPTS_PER_WAKEUP = 64,
     /* Wakeups in a row that brought somebody and may be a crowd's. */
-    CROWD_WAKEUPS = 8
+    CROWD_WAKEUPS = 2
 };
 
 struct listener {
