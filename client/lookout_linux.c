@@ -8,6 +8,9 @@
 #include "thread.h"
 
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -28,8 +31,9 @@ struct lookout {
     void *data;
 };
 
-/* Guarded by the process's lock. */
-static struct tower *tower;
+static _Atomic(struct tower *) tower;
+/* Not the process's lock: that is taken before a client's. */
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
 
 static void tell_next(struct tower *t)
 {
@@ -58,13 +62,13 @@ static void look_out(void *data)
         tell_next(t);
 }
 
-static struct tower *tower_new(void)
+static struct tower *tower_new(struct tower *parents)
 {
     struct tower *made = calloc(1, sizeof(*made));
 
     if (!made)
         return NULL;
-    made->parents = tower;
+    made->parents = parents;
     made->process = getpid();
     made->poll = epoll_create1(EPOLL_CLOEXEC);
     if (made->poll < 0)
@@ -83,23 +87,30 @@ undo_memory:
     return NULL;
 }
 
+static bool is_own(const struct tower *t)
+{
+    return t && t->process == getpid();
+}
+
 /* This process's, or NULL. */
 static struct tower *tower_get(void)
 {
-    struct tower *found;
+    struct tower *found = atomic_load(&tower), *made;
 
-    thread_process_lock();
-    found = tower;
-    if (!found || found->process != getpid()) {
-        found = tower_new();
-        if (found) {
-            /* The parent's is of no use here; its lock may be held for ever. */
-            if (tower)
-                close(tower->poll);
-            tower = found;
-        }
+    if (is_own(found))
+        return found;
+    pthread_mutex_lock(&making);
+    found = atomic_load(&tower);
+    if (!is_own(found)) {
+        made = tower_new(found);
+        /* The parent's is of no use here; its lock may be held for ever. */
+        if (made && found)
+            close(found->poll);
+        if (made)
+            atomic_store(&tower, made);
+        found = made;
     }
-    thread_process_unlock();
+    pthread_mutex_unlock(&making);
     return found;
 }
 
