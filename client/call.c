@@ -373,6 +373,14 @@ static int wait_connected(segb_client *client, struct call *call)
     return 0;
 }
 
+/* Whether the call may go along with what waits to be sent: with what was
+ * given back lazily, but nobody's handles. */
+static bool goes_along(const segb_client *client, const struct call *call)
+{
+    return client->is_lazy && client->handle_count == 0 &&
+           call->handle_count == 0 && client->out.size <= PROTOCOL_LINE_MAX;
+}
+
 /* One request at a time waits to be sent, so that they have a bound. */
 static int wait_turn(segb_client *client, struct call *call)
 {
@@ -380,7 +388,7 @@ static int wait_turn(segb_client *client, struct call *call)
 
     do {
         r = wait_connected(client, call);
-        if (r == 0)
+        if (r == 0 && !goes_along(client, call))
             r = wait_sent(client, call->deadline, &call->waited);
     } while (r == 0 && !call->of_guard && client->state != CLIENT_UP);
     return r;

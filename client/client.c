@@ -177,6 +177,7 @@ int segb_connect(const segb_connect_options *options, segb_client **client)
     if (r == 0)
         r = say_first_hello(made);
     made->patience = patience;
+    made->is_lazy = checked.close_lazily != 0;
     if (r < 0)
         client_free(made);
     else

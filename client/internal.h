@@ -82,6 +82,7 @@ struct segb_client {
     frame_handle handles[MESSAGE_HANDLES_MAX];
     bool reading;       /* a thread reads, and nobody else may */
     bool mute;          /* the broker takes no more requests */
+    bool is_lazy;       /* what is given back goes with the next request */
     bool administrator; /* hello said; does not change */
     enum client_state state;
     unsigned connection;  /* the number of the current one */

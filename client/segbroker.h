@@ -150,6 +150,11 @@ typedef struct segb_connect_options {
      * gives up with SEGB_E_GONE. 0: 5000. Negative: the client does not
      * connect again, and a lost connection is the end. */
     int reconnect_ms;
+    /* Not 0: the grant of a closed segment goes back with this client's next
+     * call or segb_client_dispatch, not at once, and until then others find
+     * name and memory still in use. For programs that open and close all the
+     * time: it halves the messages. */
+    int close_lazily;
 } segb_connect_options;
 
 /* A file that the program has opened, for a segment to be of it: descriptors on

@@ -55,7 +55,7 @@ static void close_segment(segb_segment *segment, bool more)
     /* Before the grant: the broker then finds nobody holding the memory, and
      * frees it at once. */
     channel_close_handle(segment->handle);
-    call_release(client, segment, more);
+    call_release(client, segment, more || client->is_lazy);
     client_unref(client);
     free(segment);
 }

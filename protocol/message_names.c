@@ -133,7 +133,7 @@ const char *message_bell_name(unsigned place)
 static int find(const char *word, const char *const *words, int count)
 {
     for (int i = 0; i < count; i++)
-        if (words[i] && strcmp(words[i], word) == 0)
+        if (words[i] && words[i][0] == word[0] && strcmp(words[i], word) == 0)
             return i;
     return -1;
 }

@@ -2,6 +2,7 @@
  * Attaching: open a segment, map it, unmap it and close it.
  *
  *   library  by libsegbroker
+ *   lazy     by libsegbroker, which gives back with the next request
  *   raw      by hand: fixed bytes, and the release line that the library sends
  *   joined   by hand, and the release goes with the next request
  *   cold     by libsegbroker, on a connection of its own each time
@@ -155,6 +156,9 @@ int main(int argc, char **argv)
         return 1;
     if (strcmp(kind, "library") == 0) {
         a.client = station_connect(&a.options);
+        station.once = once_library;
+    } else if (strcmp(kind, "lazy") == 0) {
+        a.client = station_connect_lazy(&a.options);
         station.once = once_library;
     } else if (strcmp(kind, "raw") == 0 || strcmp(kind, "joined") == 0) {
         a.joined = strcmp(kind, "joined") == 0;

@@ -45,6 +45,7 @@ def stations(context, broker, cpu=0):
 RELEASES = ("Its floor does the same and also sends the release line: "
             "what is exchanged in all.")
 
+LAZY = ("With close_lazily: the release goes with the next open.")
 JOINED = ("The release is sent with the next open, and not by itself: on one "
           "CPU a line that is sent alone may wake the broker for it alone.")
 EPOLL = ("The same fixed reply by a server that waits by epoll_wait, as one for "
@@ -65,6 +66,9 @@ def attach(context, broker, cpu):
                  ["attach", "attach p99"] if first else None),
             Case(f"attach, library, {where}", library, release,
                  "and a release", note=RELEASES),
+            Case(f"attach, library, lazy, {where}",
+                 s.served("attach_bench", "lazy"), floor, EXCHANGE,
+                 ["attach", "attach p99"] if first else None, note=LAZY),
             Case(f"attach, by hand, {where}", raw, floor, EXCHANGE),
             Case(f"attach, by hand, {where}", raw, release, "and a release",
                  note=RELEASES),

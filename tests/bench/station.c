@@ -166,16 +166,27 @@ int station_check(const char *what, int code)
                             segb_last_detail());
 }
 
-segb_client *station_connect(const struct station_options *options)
+static segb_client *connect_so(const struct station_options *options, int lazy)
 {
     segb_connect_options how = {.struct_size = sizeof(how),
-                                .socket = options->socket};
+                                .socket = options->socket,
+                                .close_lazily = lazy};
     segb_client *client = NULL;
 
     if (!options->socket)
         station_give_up("%s needs --socket", options->kind);
     station_check("connect", segb_connect(&how, &client));
     return client;
+}
+
+segb_client *station_connect(const struct station_options *options)
+{
+    return connect_so(options, 0);
+}
+
+segb_client *station_connect_lazy(const struct station_options *options)
+{
+    return connect_so(options, 1);
 }
 
 void station_name(char name[STATION_NAME_MAX], unsigned number)

@@ -59,6 +59,8 @@ _Noreturn void station_give_up(const char *format, ...)
 
 /* A client of the broker that --socket says; NULL after a line on stderr. */
 segb_client *station_connect(const struct station_options *options);
+/* The same, which gives back lazily. */
+segb_client *station_connect_lazy(const struct station_options *options);
 /* 0 when the library's call did well, else -1 after a line on stderr. */
 int station_check(const char *what, int code);
 /* A name for a segment that no other station uses; `number` tells those of

@@ -36,6 +36,32 @@ START_TEST(nothing_held_is_released_at_once)
 }
 END_TEST
 
+/* With a call, with a dispatch, or with the connection. */
+START_TEST(lazy_close_gives_back_with_what_comes_next)
+{
+    segb_connect_options options = {.struct_size = sizeof(options),
+                                    .socket = held_broker.socket,
+                                    .close_lazily = 1};
+    segb_client *client;
+    segb_segment *segment;
+    REQUIRE_INT(segb_connect(&options, &client), 0);
+    for (int i = 0; i < 3; i++) {
+        REQUIRE_INT(segb_create(client, "a", HELD_SIZE, NULL, &segment), 0);
+        REQUIRE(segb_created(segment));
+        segb_close(segment);
+        REQUIRE_INT(raw_count_segments(&held_admin), 1);
+        if (i == 0)
+            REQUIRE_INT(segb_ping(client), 0);
+        else if (i == 1)
+            REQUIRE_INT(segb_client_dispatch(client), 0);
+        else
+            segb_disconnect(client);
+        REQUIRE(
+            TEST_UNTIL(HELD_RELEASE_MS, raw_count_segments(&held_admin) == 0));
+    }
+}
+END_TEST
+
 START_TEST(name_goes_while_the_view_remains)
 {
     SKIP_UNLESS(held_is_exact(), HELD_NOT_EXACT);
@@ -264,6 +290,7 @@ static Suite *lifetime_suite(void)
     tcase_add_loop_test(tests, handle_keeps_memory_charged_behind_its_grant, 0,
                         3);
     tcase_add_test(tests, nothing_held_is_released_at_once);
+    tcase_add_test(tests, lazy_close_gives_back_with_what_comes_next);
     tcase_add_test(tests, name_goes_while_the_view_remains);
     tcase_add_test(tests, removed_segment_becomes_held_and_goes);
     tcase_add_test(tests, removed_persistent_segment_is_held_by_a_view);
