@@ -156,6 +156,7 @@ $(BUILD)/libsegbroker.so.0: $(call obj,$(client_src) $(protocol_src)) \
 		client/libsegbroker.map
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libsegbroker.so.0 \
+		-Wl,-z,nodelete \
 		-Wl,--version-script=client/libsegbroker.map -o $@ \
 		$(filter %.o,$^) $(CLIENT_LIBS)
 

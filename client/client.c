@@ -192,6 +192,7 @@ void segb_disconnect(segb_client *client)
     if (!client)
         return;
     client_lock(client);
+    guard_dismiss(client);
     call_end_for_ever(client, "this program has disconnected");
     call_tell(client);
     guard = client->guard;

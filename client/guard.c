@@ -1,10 +1,11 @@
 /*
- * The guard: the one thread that makes connections anew.
+ * The guard: a client's one thread that makes connections anew.
  *
- * It waits for the connection's end, also for programs that make no calls:
- * names wait for their holders only so long. Then it connects, says hello,
- * shows the handle of every segment, and watches what was watched; until all
- * that is done the other threads' calls wait.
+ * It begins when its first connection has ended, which the lookout tells also
+ * where the program makes no calls: names wait for their holders only so long.
+ * Then it connects, says hello, shows the handle of every segment, and watches
+ * what was watched; until all that is done the other threads' calls wait. From
+ * then on it waits for the end itself.
  */
 #include "internal.h"
 
@@ -31,6 +32,7 @@ static void wait_for_others(segb_client *client)
 
 static void drop_connection(segb_client *client)
 {
+    guard_dismiss(client);
     wait_for_others(client);
     if (client->watch)
         watch_channel(client->watch, CHANNEL_NONE);
@@ -255,4 +257,38 @@ int guard_ensure(segb_client *client)
     if (!client->guard)
         client->guard = thread_start(guard, client);
     return client->guard ? 0 : -1;
+}
+
+/* The lookout's word that the connection has ended. */
+static void on_end(void *data)
+{
+    segb_client *client = data;
+
+    client_lock(client);
+    if (client->state == CLIENT_UP && guard_ensure(client) < 0) {
+        call_take_in(client);
+        call_wake_loop(client);
+    }
+    client_unlock(client);
+}
+
+void guard_expect(segb_client *client)
+{
+    if (client->patience < 0 || client->guard || client->lookout)
+        return;
+    client->lookout = lookout_begin(client->channel, on_end, client);
+    if (!client->lookout)
+        guard_ensure(client);
+}
+
+void guard_dismiss(segb_client *client)
+{
+    struct lookout *lookout = client->lookout;
+
+    if (!lookout)
+        return;
+    client->lookout = NULL;
+    client_unlock(client);
+    lookout_end(lookout);
+    client_lock(client);
 }

@@ -7,9 +7,9 @@
  * segb_client_dispatch.
  *
  * When the connection ends, all pending calls end with it. A thread of the
- * client's own, the guard, makes the next connection and reclaims the grants
- * of all segments; meanwhile calls wait. Each connection has a number, so that
- * a segment knows for which one its grant is good.
+ * client's own, the guard, begins then and makes the next connection and
+ * reclaims the grants of all segments; meanwhile calls wait. Each connection
+ * has a number, so that a segment knows for which one its grant is good.
  */
 #ifndef SEGBROKER_INTERNAL_H
 #define SEGBROKER_INTERNAL_H
@@ -18,6 +18,7 @@
 #include "buffer.h"
 #include "channel.h"
 #include "frame.h"
+#include "lookout.h"
 #include "message.h"
 #include "segbroker.h"
 #include "thread.h"
@@ -71,6 +72,7 @@ struct call {
 struct segb_client {
     struct thread_monitor *monitor; /* guards all that follows */
     channel channel;
+    struct lookout *lookout; /* for the first connection's end */
     struct thread *guard;
     struct watch *watch; /* once an event loop has asked for it */
     struct frame_reader reader;
@@ -223,6 +225,12 @@ void watching_restored(segb_client *client, segb_watcher *watcher, int status);
 
 /* Sees to it that a guard runs. Negative where none can. */
 int guard_ensure(segb_client *client);
+
+/* From now on there is something to lose: sees to it that the connection's end
+ * is noticed, and a guard runs then, if the client may reconnect. */
+void guard_expect(segb_client *client);
+/* The connection is to be ended. Gives the lock up for a while. */
+void guard_dismiss(segb_client *client);
 
 /* ---- clients and segments ---- */
 

@@ -33,7 +33,9 @@
  * by id, watch); any other returns SEGB_E_GONE, and may have been carried out
  * or not. Later calls wait for the new connection, at most reconnect_ms. A
  * segment that the broker does not know any more stays usable, and nobody finds
- * it by its name.
+ * it by its name. On Linux one more thread notices the end of all clients'
+ * connections; from the first segment on it and a descriptor of it stay with
+ * the process, so the library's file is not unloaded.
  */
 #ifndef SEGBROKER_H
 #define SEGBROKER_H

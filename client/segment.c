@@ -25,9 +25,7 @@ segb_segment *segment_new(segb_client *client,
     if (!segment)
         return NULL;
     client->references++;
-    /* From now on there is something to lose. */
-    if (client->patience >= 0)
-        guard_ensure(client);
+    guard_expect(client);
     *segment = (segb_segment){.client = client,
                               .connection = client->connection,
                               .grant = grant->grant,

@@ -208,9 +208,7 @@ void watching_begun(segb_client *client, segb_watcher *watcher, uint64_t number)
         watcher->is_listed = true;
         client->references++;
         DL_APPEND(client->watchers, watcher);
-        /* From now on there is something to lose. */
-        if (client->patience >= 0)
-            guard_ensure(client);
+        guard_expect(client);
     }
     watcher->number = number;
     watcher->connection = client->connection;

@@ -3,6 +3,7 @@
 #include "emptying.h"
 #include "host.h"
 #include "log.h"
+#include "loop.h"
 #include "reload.h"
 
 #include <signal.h>
@@ -70,7 +71,7 @@ void broker_end_turn(struct broker *broker)
 
 void broker_stop(struct broker *broker)
 {
-    uv_stop(&broker->loop);
+    loop_stop(&broker->loop);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -165,7 +166,7 @@ static void drain(struct broker *broker)
     host_ignore_signals();
     uv_close((uv_handle_t *)&broker->tick, NULL);
     uv_close((uv_handle_t *)&broker->collecting, NULL);
-    uv_run(&broker->loop, UV_RUN_DEFAULT);
+    loop_run(&broker->loop);
 }
 
 static int check_charges(const struct broker *broker)
@@ -217,7 +218,7 @@ static int serve(struct broker *broker)
 
     if (start(broker) < 0)
         return BROKER_FAILED;
-    uv_run(&broker->loop, UV_RUN_DEFAULT);
+    loop_run(&broker->loop);
     result = stop(broker);
     if (result == BROKER_OK)
         log_info("ended");

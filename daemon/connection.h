@@ -58,8 +58,8 @@ struct connection_other {
 struct connection *connection_join(frame_handle handle,
                                    const struct connection_other *other);
 
-/* From now on `ready` is called from the loop; nothing is watched yet. 0 or
- * negative. */
+/* From now on `ready` is called from the loop, loop_run; whoever starts it says
+ * at once what to watch. 0 or negative. */
 int connection_start(struct connection *connection, uv_loop_t *loop,
                      connection_ready ready, void *data);
 

@@ -3,27 +3,36 @@
 #include "closer_posix.h"
 #include "handle.h"
 #include "handoff_posix.h"
+#include "loop_linux.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
 
 /* Small, because there may be many that do nothing. */
+_Static_assert((int)CONNECTION_READABLE == (int)LOOP_READABLE &&
+                   (int)CONNECTION_WRITABLE == (int)LOOP_WRITABLE,
+               "one's events are the other's");
+
 struct connection {
-    uv_poll_t poll; /* its data is what the functions are given */
+    struct loop_watch watch; /* first; of its socket */
     union {
-        connection_ready ready;
+        connection_ready ready;     /* NULL before it is started */
         void (*closed)(void *data); /* once it is closing */
     };
-    int fd;
-    bool started;
+    void *data; /* what these are given */
 };
+
+static int socket_of(const struct connection *connection)
+{
+    return connection->watch.fd;
+}
 
 static struct connection *connection_new(frame_handle handle)
 {
     struct connection *c = calloc(1, sizeof(*c));
 
     if (c)
-        c->fd = (int)handle;
+        c->watch.fd = (int)handle;
     else
         handle_close(handle);
     return c;
@@ -41,79 +50,68 @@ struct connection *connection_join(frame_handle handle,
     return connection_new(handle);
 }
 
+static void on_ready(struct loop_watch *watch, unsigned events)
+{
+    struct connection *c = (struct connection *)watch;
+
+    c->ready(c->data, events);
+}
+
 int connection_start(struct connection *connection, uv_loop_t *loop,
                      connection_ready ready, void *data)
 {
-    if (uv_poll_init(loop, &connection->poll, connection->fd) < 0)
+    (void)loop;
+    if (loop_watch_start(&connection->watch, socket_of(connection), on_ready) <
+        0)
         return -1;
-    connection->poll.data = data;
     connection->ready = ready;
-    connection->started = true;
+    connection->data = data;
     return 0;
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-    struct connection *c = (struct connection *)poll;
-
-    if (status < 0)
-        c->ready(poll->data, 0);
-    else if (events & UV_WRITABLE)
-        c->ready(poll->data, CONNECTION_WRITABLE);
-    else
-        c->ready(poll->data, CONNECTION_READABLE);
 }
 
 void connection_watch(struct connection *connection, unsigned event)
 {
-    if (!connection->started)
-        return;
-    if (event == 0)
-        uv_poll_stop(&connection->poll);
-    else
-        uv_poll_start(&connection->poll,
-                      event == CONNECTION_READABLE ? UV_READABLE : UV_WRITABLE,
-                      on_poll);
+    if (connection->ready)
+        loop_watch_change(&connection->watch, event);
 }
 
-static void finish_closing(struct connection *connection)
+static void finish_closing(struct loop_watch *watch)
 {
-    /* Not before: libuv must not meet the number again while it polls it. */
-    closer_take_socket(connection->fd);
-    if (connection->closed)
-        connection->closed(connection->poll.data);
-    free(connection);
-}
+    struct connection *c = (struct connection *)watch;
 
-static void on_closed(uv_handle_t *handle)
-{
-    finish_closing((struct connection *)handle);
+    closer_take_socket(socket_of(c));
+    if (c->closed)
+        c->closed(c->data);
+    free(c);
 }
 
 struct connection *connection_close(struct connection *connection,
                                     void (*closed)(void *data), void *data)
 {
+    bool started = connection && connection->ready;
+
     if (!connection)
         return NULL;
     connection->closed = closed;
-    connection->poll.data = data;
-    if (connection->started)
-        uv_close((uv_handle_t *)&connection->poll, on_closed);
+    connection->data = data;
+    if (started)
+        loop_watch_end(&connection->watch, finish_closing);
     else
-        finish_closing(connection);
+        finish_closing(&connection->watch);
     return NULL;
 }
 
 frame_handle connection_handle(const struct connection *connection)
 {
-    return connection->fd;
+    return socket_of(connection);
 }
 
 int connection_receive(struct connection *connection, char *bytes,
                        size_t capacity, size_t *size,
                        struct connection_handles *handles)
 {
-    return handoff_receive(connection->fd, bytes, capacity, size, handles);
+    return handoff_receive(socket_of(connection), bytes, capacity, size,
+                           handles);
 }
 
 void connection_dispose(frame_handle handle)
@@ -149,13 +147,14 @@ int connection_send(struct connection *connection, const char *bytes,
                     size_t size, const frame_handle *handles, unsigned count,
                     size_t *sent)
 {
-    return handoff_send(connection->fd, bytes, size, handles, count, sent);
+    return handoff_send(socket_of(connection), bytes, size, handles, count,
+                        sent);
 }
 
 void connection_wait(struct connection *connection, bool writing,
                      int milliseconds)
 {
-    handoff_wait(connection->fd, writing, milliseconds);
+    handoff_wait(socket_of(connection), writing, milliseconds);
 }
 
 bool connection_is_sent(const struct connection *connection)
@@ -167,17 +166,17 @@ bool connection_is_sent(const struct connection *connection)
 
 bool connection_has_room(const struct connection *connection)
 {
-    return handoff_has_room(connection->fd);
+    return handoff_has_room(socket_of(connection));
 }
 
 bool connection_all_read(const struct connection *connection)
 {
-    return handoff_all_read(connection->fd);
+    return handoff_all_read(socket_of(connection));
 }
 
 void connection_finish(struct connection *connection)
 {
-    shutdown(connection->fd, SHUT_RDWR);
+    shutdown(socket_of(connection), SHUT_RDWR);
 }
 
 bool connection_ends_with_process(void)

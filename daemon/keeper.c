@@ -6,6 +6,7 @@
 #include "host.h"
 #include "link.h"
 #include "log.h"
+#include "loop.h"
 #include "program.h"
 #include "service.h"
 
@@ -397,7 +398,7 @@ static void store(struct keeper *keeper)
 
 static void finish(struct keeper *keeper)
 {
-    uv_stop(&keeper->loop);
+    loop_stop(&keeper->loop);
     if (keeper->plan == PLAN_REPLACE)
         return;
     service_notify("STOPPING=1");
@@ -460,7 +461,7 @@ static void start_loop(struct keeper *keeper)
 static void serve(struct keeper *keeper)
 {
     while (!keeper->done) {
-        uv_run(&keeper->loop, UV_RUN_DEFAULT);
+        loop_run(&keeper->loop);
         if (keeper->plan == PLAN_REPLACE)
             replace(keeper);
         host_hold_signals(false);
@@ -483,7 +484,7 @@ static int run(struct keeper *keeper)
     uv_close((uv_handle_t *)&keeper->watch, NULL);
     uv_close((uv_handle_t *)&keeper->pace, NULL);
     host_ignore_signals();
-    uv_run(&keeper->loop, UV_RUN_DEFAULT);
+    loop_run(&keeper->loop);
     uv_loop_close(&keeper->loop);
     listening_remove(&keeper->estate.listening);
     estate_deinit(&keeper->estate);

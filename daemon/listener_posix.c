@@ -3,18 +3,24 @@
 #include "broker.h"
 #include "host.h"
 #include "log.h"
+#include "loop_linux.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { ACCEPTS_PER_WAKEUP = 64 };
+enum {
+    /* Of a crowd. */
+    ACCEPTS_PER_WAKEUP = 64,
+    /* Wakeups in a row that brought somebody and may be a crowd's. */
+    CROWD_WAKEUPS = 2
+};
 
 struct listener {
+    struct loop_watch watch; /* first; of the lender's socket */
     struct broker *broker;
-    int socket; /* the lender's */
     bool paused;
-    uv_poll_t poll;
+    unsigned wakeups; /* since nobody was left waiting */
 };
 
 static void pause_accept(struct listener *listener)
@@ -22,24 +28,35 @@ static void pause_accept(struct listener *listener)
     log_warning("descriptors are running out (%u): new clients wait",
                 host_descriptor_limit());
     listener->paused = true;
-    uv_poll_stop(&listener->poll);
+    loop_watch_change(&listener->watch, 0);
     /* Segments that end free descriptors too, and nobody tells. */
     broker_needs_tick(listener->broker);
 }
 
-static void on_connection(uv_poll_t *poll, int status, int events)
+/* Looking for one that is not there costs as much as an accept: of those that
+ * come one by one, one a wakeup is taken. */
+static int most_accepts(struct listener *listener)
 {
-    struct listener *listener = poll->data;
+    if (listener->wakeups == CROWD_WAKEUPS)
+        return ACCEPTS_PER_WAKEUP;
+    listener->wakeups++;
+    return 1;
+}
 
-    (void)status;
+static void on_connection(struct loop_watch *watch, unsigned events)
+{
+    struct listener *listener = (struct listener *)watch;
+    int most = most_accepts(listener);
+
     (void)events;
-    for (int i = 0; i < ACCEPTS_PER_WAKEUP && !listener->paused; i++) {
-        int fd =
-            accept4(listener->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    for (int i = 0; i < most && !listener->paused; i++) {
+        int fd = accept4(listener->watch.fd, NULL, NULL,
+                         SOCK_CLOEXEC | SOCK_NONBLOCK);
 
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
         if (fd < 0) {
+            listener->wakeups = 0;
             if (errno != EAGAIN)
                 pause_accept(listener);
             return;
@@ -51,11 +68,6 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     }
 }
 
-static void watch(struct listener *listener)
-{
-    uv_poll_start(&listener->poll, UV_READABLE, on_connection);
-}
-
 struct listener *listener_start(struct broker *broker,
                                 const struct listening *listening)
 {
@@ -64,25 +76,23 @@ struct listener *listener_start(struct broker *broker,
     if (!listener)
         return NULL;
     listener->broker = broker;
-    listener->socket = (int)listening->socket;
-    if (uv_poll_init(&broker->loop, &listener->poll, listener->socket) < 0) {
+    if (loop_watch_start(&listener->watch, (int)listening->socket,
+                         on_connection) < 0) {
         free(listener);
         return NULL;
     }
-    listener->poll.data = listener;
-    watch(listener);
     return listener;
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_ended(struct loop_watch *watch)
 {
-    free(handle->data);
+    free(watch);
 }
 
 struct listener *listener_close(struct listener *listener)
 {
     if (listener)
-        uv_close((uv_handle_t *)&listener->poll, on_closed);
+        loop_watch_end(&listener->watch, on_ended);
     return NULL;
 }
 
@@ -98,5 +108,5 @@ void listener_descriptor_freed(struct listener *listener)
         return;
     listener->paused = false;
     log_info("descriptors are free again: new clients are taken");
-    watch(listener);
+    loop_watch_change(&listener->watch, LOOP_READABLE);
 }

@@ -74,6 +74,15 @@ static void let_go(struct peer *peer)
     broker_end_turn(peer->broker);
 }
 
+static void undo_charge(struct peer *peer)
+{
+    struct quota_charge charge = {
+        .scope = peer->charged, .budget = CONFIG_CONNECTIONS, .amount = 1};
+
+    quota_undo(&charge);
+    peer->charged = NULL;
+}
+
 void peer_close(struct peer *peer)
 {
     struct broker *broker = peer->broker;
@@ -86,7 +95,7 @@ void peer_close(struct peer *peer)
         let_go(peer);
     peer->state = PEER_CLOSED;
     output_deinit(&peer->output, &target);
-    quota_undo(&peer->connection_charge);
+    undo_charge(peer);
     peer->caller = callers_unref(&broker->callers, peer->caller);
     free(peer->name);
     if (broker->peers.turn == peer)
@@ -528,21 +537,23 @@ static int identify(struct broker *broker, struct connection *connection,
     return -1;
 }
 
-static int charge_connection(struct broker *broker,
-                             struct connection *connection,
-                             struct caller *caller, struct quota_charge *charge)
+static int charge_connection(struct peer *peer)
 {
+    struct quota_charge charge;
     struct quota_refusal refusal;
     struct message_problem problem;
     struct message_budget detail;
-    int r =
-        quota_charge(caller->scope, CONFIG_CONNECTIONS, 1, charge, &refusal);
+    int r = quota_charge(peer->caller->scope, CONFIG_CONNECTIONS, 1, &charge,
+                         &refusal);
 
+    if (r == 0)
+        peer->charged = charge.scope;
     if (r != QUOTA_FULL)
         return r;
     request_explain_quota(&refusal, &problem, &detail);
-    log_debug("refused a connection of %s: %s", caller->label, problem.text);
-    refuse_connection(broker, connection, &problem, &detail);
+    log_debug("refused a connection of %s: %s", peer->caller->label,
+              problem.text);
+    refuse_connection(peer->broker, peer->connection, &problem, &detail);
     return -1;
 }
 
@@ -572,14 +583,13 @@ int peer_accept(struct broker *broker, struct connection *connection)
     if (identify(broker, connection, &peer->caller, &process) < 0)
         goto undo_peer;
     peer->process = (uint32_t)process;
-    if (charge_connection(broker, connection, peer->caller,
-                          &peer->connection_charge) < 0)
+    if (charge_connection(peer) < 0)
         goto undo_caller;
     peer->id = ++broker->peers.last_id;
     peer->connected_at = (uint32_t)time(NULL);
     if (start_serving(broker, peer) == 0)
         return 0;
-    quota_undo(&peer->connection_charge);
+    undo_charge(peer);
 undo_caller:
     callers_unref(&broker->callers, peer->caller);
 undo_peer:

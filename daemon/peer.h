@@ -51,11 +51,11 @@ struct peer {
     struct output output;
     struct holder holder;
     struct pending *pendings;
-    struct group *groups;    /* whose outcomes are not all known */
-    struct wait *waits;      /* wait.h */
-    struct watcher *watcher; /* watch.h; NULL: watches nothing */
-    struct quota_charge connection_charge;
-    char *name; /* as said in hello */
+    struct group *groups;        /* whose outcomes are not all known */
+    struct wait *waits;          /* wait.h */
+    struct watcher *watcher;     /* watch.h; NULL: watches nothing */
+    struct quota_scope *charged; /* for the connection */
+    char *name;                  /* as said in hello */
     struct peer *next, *prev;
     uint64_t id;
     uint64_t requests;

@@ -17,7 +17,46 @@ void frame_reader_init(struct frame_reader *r,
                        void (*dispose)(frame_handle handle))
 {
     *r = (struct frame_reader){.dispose = dispose};
-    buffer_init(&r->kept, 2 * PROTOCOL_LINE_MAX);
+}
+
+/* ---- kept bytes ---- */
+
+static bool need_kept(struct frame_reader *r)
+{
+    if (r->kept)
+        return true;
+    r->kept = calloc(1, sizeof(*r->kept));
+    if (r->kept)
+        buffer_init(&r->kept->bytes, 2 * PROTOCOL_LINE_MAX);
+    return r->kept;
+}
+
+static void drop_kept(struct frame_reader *r)
+{
+    if (r->kept)
+        buffer_deinit(&r->kept->bytes);
+    free(r->kept);
+    r->kept = NULL;
+}
+
+/* Of them, those that are in no line yet. */
+static size_t kept_left(const struct frame_reader *r)
+{
+    return r->kept ? r->kept->bytes.size - r->kept->taken : 0;
+}
+
+static void forget_taken(struct frame_reader *r)
+{
+    struct frame_kept *kept = r->kept;
+
+    if (!kept)
+        return;
+    buffer_consume(&kept->bytes, kept->taken);
+    kept->seen -= kept->taken;
+    kept->taken = 0;
+    /* A connection that waits for its next line holds no memory. */
+    if (kept->bytes.size == 0)
+        drop_kept(r);
 }
 
 /* ---- handles ---- */
@@ -48,9 +87,7 @@ static void drop_handles(struct frame_reader *r)
 void frame_reader_deinit(struct frame_reader *r)
 {
     drop_handles(r);
-    buffer_deinit(&r->kept);
-    r->kept_taken = 0;
-    r->kept_seen = 0;
+    drop_kept(r);
     r->lent_size = 0;
 }
 
@@ -132,19 +169,20 @@ static int find_line(const char *bytes, size_t size, size_t seen,
 
 static int next_kept(struct frame_reader *r, const char **line, size_t *size)
 {
-    const char *from = r->kept.data + r->kept_taken;
+    struct frame_kept *kept = r->kept;
+    const char *from = kept->bytes.data + kept->taken;
     size_t length;
-    int answer = find_line(from, r->kept.size - r->kept_taken,
-                           r->kept_seen - r->kept_taken, &length);
+    int answer =
+        find_line(from, kept_left(r), kept->seen - kept->taken, &length);
 
     if (answer == FRAME_AGAIN)
-        r->kept_seen = (uint32_t)r->kept.size;
+        kept->seen = (uint32_t)kept->bytes.size;
     if (answer != FRAME_LINE)
         return answer;
     *line = from;
     *size = length;
-    r->kept_taken += (uint32_t)length + 1;
-    r->kept_seen = r->kept_taken;
+    kept->taken += (uint32_t)length + 1;
+    kept->seen = kept->taken;
     return FRAME_LINE;
 }
 
@@ -162,16 +200,6 @@ static int next_lent(struct frame_reader *r, const char **line, size_t *size)
     return FRAME_LINE;
 }
 
-static void forget_taken(struct frame_reader *r)
-{
-    buffer_consume(&r->kept, r->kept_taken);
-    r->kept_seen -= r->kept_taken;
-    r->kept_taken = 0;
-    /* A connection that waits for its next line holds no memory. */
-    if (r->kept.size == 0)
-        buffer_deinit(&r->kept);
-}
-
 /* Moves lent bytes, up to the first newline, behind the kept part of a line,
  * so that it lies in one piece. */
 static int complete_kept(struct frame_reader *r)
@@ -180,9 +208,9 @@ static int complete_kept(struct frame_reader *r)
     int answer = find_line(r->lent, r->lent_size, 0, &length);
     size_t moved = length + (answer == FRAME_LINE);
 
-    if (r->kept.size + moved > PROTOCOL_LINE_MAX)
+    if (r->kept->bytes.size + moved > PROTOCOL_LINE_MAX)
         return FRAME_E_TOO_LONG;
-    if (buffer_add(&r->kept, r->lent, moved) < 0)
+    if (buffer_add(&r->kept->bytes, r->lent, moved) < 0)
         return FRAME_E_NOMEM;
     r->lent += moved;
     r->lent_size -= (uint32_t)moved;
@@ -193,12 +221,12 @@ int frame_reader_next(struct frame_reader *r, const char **line, size_t *size)
 {
     int answer = FRAME_AGAIN;
 
-    if (r->kept_taken < r->kept.size)
+    if (kept_left(r) > 0)
         answer = next_kept(r, line, size);
     if (answer != FRAME_AGAIN)
         return answer;
     forget_taken(r);
-    if (r->kept.size == 0)
+    if (!r->kept)
         return next_lent(r, line, size);
     if (r->lent_size == 0)
         return FRAME_AGAIN;
@@ -208,9 +236,11 @@ int frame_reader_next(struct frame_reader *r, const char **line, size_t *size)
 
 int frame_reader_keep(struct frame_reader *r)
 {
-    if (r->lent_size > 0 || r->kept_taken == r->kept.size)
+    if (r->lent_size > 0 || kept_left(r) == 0)
         forget_taken(r);
-    if (buffer_add(&r->kept, r->lent, r->lent_size) < 0)
+    if (r->lent_size == 0)
+        return 0;
+    if (!need_kept(r) || buffer_add(&r->kept->bytes, r->lent, r->lent_size) < 0)
         return FRAME_E_NOMEM;
     r->lent_size = 0;
     return 0;
@@ -218,7 +248,7 @@ int frame_reader_keep(struct frame_reader *r)
 
 bool frame_reader_has_bytes(const struct frame_reader *r)
 {
-    return r->kept_taken < r->kept.size || r->lent_size > 0;
+    return kept_left(r) > 0 || r->lent_size > 0;
 }
 
 void frame_reader_drop_unclaimed(struct frame_reader *r)

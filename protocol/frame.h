@@ -36,12 +36,17 @@ enum { FRAME_BATCHES_MAX = 16 };
 
 struct frame_batch;
 
+/* Bytes that outlive the lender's buffer. */
+struct frame_kept {
+    struct buffer bytes;
+    uint32_t taken; /* of them, given out as lines */
+    uint32_t seen;  /* of them, known to hold no newline not taken */
+};
+
 struct frame_reader {
     /* Small: there is one a connection. */
-    struct buffer kept;  /* bytes that outlive the lender's buffer */
-    uint32_t kept_taken; /* of them, given out as lines */
-    uint32_t kept_seen;  /* of them, known to hold no newline not taken */
-    const char *lent;    /* bytes of the current feed, not yet given out */
+    struct frame_kept *kept; /* NULL while there is nothing in it */
+    const char *lent;        /* bytes of the current feed, not yet given out */
     uint32_t lent_size;
     unsigned waiting_count;
     struct frame_batch *current; /* opened by the last index 0 */

@@ -538,6 +538,13 @@ static void read_usage(struct reader *r, struct message_request *request)
     request->usage.all = read_bool(r, FIELD_ALL, false);
 }
 
+static uint64_t read_given_back(struct reader *r, enum field field,
+                                struct message_request *request)
+{
+    request->quiet = read_bool(r, FIELD_QUIET, false);
+    return read_integer(r, field, &ANY_INTEGER);
+}
+
 static void read_body(struct reader *r, struct message_request *request)
 {
     switch (request->op) {
@@ -552,8 +559,7 @@ static void read_body(struct reader *r, struct message_request *request)
         read_open(r, request);
         break;
     case PROTOCOL_RELEASE:
-        request->release = read_integer(r, FIELD_GRANT, &ANY_INTEGER);
-        request->quiet = read_bool(r, FIELD_QUIET, false);
+        request->release = read_given_back(r, FIELD_GRANT, request);
         break;
     case PROTOCOL_RECLAIM:
         read_reclaim(r, request);
@@ -582,8 +588,7 @@ static void read_body(struct reader *r, struct message_request *request)
         request->watch = read_bounded(r, FIELD_PREFIX, PROTOCOL_NAME_MAX);
         break;
     case PROTOCOL_UNWATCH:
-        request->unwatch = read_integer(r, FIELD_WATCH, &ANY_INTEGER);
-        request->quiet = read_bool(r, FIELD_QUIET, false);
+        request->unwatch = read_given_back(r, FIELD_WATCH, request);
         break;
     case PROTOCOL_USAGE:
         read_usage(r, request);

@@ -139,9 +139,11 @@ static void write_prefix(struct writer *w, const char *prefix)
         field_string(w, "prefix", prefix);
 }
 
-static void write_quiet(struct writer *w, const struct message_request *request)
+static void write_given_back(struct writer *w, const char *key, uint64_t number,
+                             bool quiet)
 {
-    if (request->quiet)
+    field_integer(w, key, number);
+    if (quiet)
         field_bool(w, "quiet", true);
 }
 
@@ -158,8 +160,7 @@ static void write_body(struct writer *w, const struct message_request *request)
         write_open(w, request);
         break;
     case PROTOCOL_RELEASE:
-        field_integer(w, "grant", request->release);
-        write_quiet(w, request);
+        write_given_back(w, "grant", request->release, request->quiet);
         break;
     case PROTOCOL_RECLAIM:
         write_reclaim(w, request);
@@ -187,8 +188,7 @@ static void write_body(struct writer *w, const struct message_request *request)
         write_prefix(w, request->watch);
         break;
     case PROTOCOL_UNWATCH:
-        field_integer(w, "watch", request->unwatch);
-        write_quiet(w, request);
+        write_given_back(w, "watch", request->unwatch, request->quiet);
         break;
     case PROTOCOL_USAGE:
         field_bool(w, "all", request->usage.all);

@@ -6,6 +6,7 @@
  *   raw      by hand: fixed bytes, and the release line that the library sends
  *   joined   by hand, and the release goes with the next request
  *   cold     by libsegbroker, on a connection of its own each time
+ *   cold-lazy   the same, and its end gives back
  */
 #include "station.h"
 
@@ -26,6 +27,7 @@ struct attach {
     char request[2 * LINE_SIZE]; /* behind the last release, if it waits */
     size_t request_size;
     bool joined;
+    bool lazy;
     char open[LINE_SIZE];
     char reply[LINE_SIZE];
 };
@@ -64,7 +66,8 @@ static int once_library(void *data)
 static int once_cold(void *data)
 {
     struct attach *a = data;
-    segb_client *client = station_connect(&a->options);
+    segb_client *client = a->lazy ? station_connect_lazy(&a->options)
+                                  : station_connect(&a->options);
     int r = client ? attach(a, client) : -1;
 
     segb_disconnect(client);
@@ -164,7 +167,8 @@ int main(int argc, char **argv)
         a.joined = strcmp(kind, "joined") == 0;
         connect_raw(&a);
         station.once = once_raw;
-    } else if (strcmp(kind, "cold") == 0) {
+    } else if (strcmp(kind, "cold") == 0 || strcmp(kind, "cold-lazy") == 0) {
+        a.lazy = strcmp(kind, "cold-lazy") == 0;
         station.once = once_cold;
     } else {
         station_give_up("unknown kind `%s`", kind);

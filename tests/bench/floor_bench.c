@@ -9,6 +9,7 @@
  *   attach-epoll    as attach, by a server that waits for many, as a broker
  *                   does
  *   cold            a connection; hello; the same as attach
+ *   cold-epoll      as cold, by a server that waits for many
  *   ping, stat      a request and a reply
  *   list            --count requests, with --size bytes of reply each
  *   keeper          a record and a descriptor that nobody answers
@@ -105,6 +106,11 @@ static const struct kind kinds[] = {
      .part = PART(HELLO_REQUEST, HELLO_REPLY, false),
      .behind = PART(OPEN_REQUEST, OPEN_REPLY, true),
      .cold = true},
+    {.name = "cold-epoll",
+     .part = PART(HELLO_REQUEST, HELLO_REPLY, false),
+     .behind = PART(OPEN_REQUEST, OPEN_REPLY, true),
+     .cold = true,
+     .epoll = true},
     {.name = "ping", .part = PART(PING_REQUEST, PING_REPLY, false)},
     {.name = "stat", .part = PART(STAT_REQUEST, STAT_REPLY, false)},
     {.name = "list", .part = PART(LIST_REQUEST, "", false)},
@@ -186,11 +192,65 @@ static void serve_one(void *data)
     serve(f, f->server_socket);
 }
 
+/* ---- the server that waits for many connections ---- */
+
+enum { CONNECTIONS_MAX = 64 };
+
+struct progress {
+    size_t got;
+    bool behind;
+};
+
+static void await(int epoll, int socket)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = socket};
+
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, socket, &event) < 0)
+        station_give_up("epoll: %s", strerror(errno));
+}
+
+static void serve_next(const struct floor *f, int epoll,
+                       struct progress progress[CONNECTIONS_MAX])
+{
+    struct epoll_event event;
+    int socket, fd;
+    ssize_t n;
+
+    if (epoll_wait(epoll, &event, 1, -1) < 0)
+        station_give_up("epoll_wait: %s", strerror(errno));
+    socket = event.data.fd;
+    if (socket == f->server_socket) {
+        socket = accept4(f->server_socket, NULL, NULL, SOCK_CLOEXEC);
+        if (socket < 0 || socket >= CONNECTIONS_MAX)
+            station_give_up("accept: %s", strerror(errno));
+        progress[socket] = (struct progress){0};
+        await(epoll, socket);
+        return;
+    }
+    n = station_receive(socket, buffer, sizeof(buffer), &fd);
+    progress[socket].got += n > 0 ? (size_t)n : 0;
+    if (n <= 0 ||
+        !answer(f, socket, &progress[socket].got, &progress[socket].behind))
+        close(socket);
+}
+
+static void serve_by_epoll(const struct floor *f)
+{
+    struct progress progress[CONNECTIONS_MAX];
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+    await(epoll, f->server_socket);
+    for (;;)
+        serve_next(f, epoll, progress);
+}
+
 static void serve_many(void *data)
 {
     const struct floor *f = data;
     int socket;
 
+    if (f->kind.epoll)
+        serve_by_epoll(f);
     while ((socket = accept4(f->server_socket, NULL, NULL, SOCK_CLOEXEC)) >=
            0) {
         serve(f, socket);

@@ -45,6 +45,7 @@ def stations(context, broker, cpu=0):
 RELEASES = ("Its floor does the same and also sends the release line: "
             "what is exchanged in all.")
 
+COLD_LAZY = ("With close_lazily: the connection's end gives back.")
 LAZY = ("With close_lazily: the release goes with the next open.")
 JOINED = ("The release is sent with the next open, and not by itself: on one "
           "CPU a line that is sent alone may wake the broker for it alone.")
@@ -82,6 +83,12 @@ def attach(context, broker, cpu):
                  "attach cold" if first else None),
             Case(f"attach, cold, {where}", cold,
                  s.paired("floor_bench", "cold"), "bare, cold"),
+            Case(f"attach, cold, lazy, {where}",
+                 s.served("attach_bench", "cold-lazy"), floor, EXCHANGE,
+                 "attach cold" if first else None, note=COLD_LAZY),
+            Case(f"bare epoll server, cold, {where}",
+                 s.paired("floor_bench", "cold-epoll"), floor, EXCHANGE,
+                 note=EPOLL),
         ], n=400)
 
 

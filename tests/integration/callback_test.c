@@ -222,7 +222,7 @@ static void count(segb_client *from, int status, segb_segment *segment,
  * was asked last is answered first. */
 START_TEST(calls_back_once_where_nothing_more_can_be_given_back)
 {
-    enum { CALLS = 18000 };
+    enum { CALLS = 24000 };
     static char answers[CALLS][sizeof(LOST) + 16];
     static struct fake_step script[2 * CALLS + 4] = {FAKE_HELLO};
     struct fake_step *asked = script + 2, *answered = asked + CALLS;

@@ -14,7 +14,7 @@
 enum {
     CONNECTIONS = 10000,
     SPARE_DESCRIPTORS = 100, /* what both processes need besides */
-    BYTES_EACH = 512,
+    BYTES_EACH = 320,
     ROUNDS = 31,
     PINGS = 150,
     TRIES = 10

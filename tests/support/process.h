@@ -76,6 +76,7 @@ void test_environment(const char *name, const char *value);
 uint64_t test_host_memory(void);
 /* The first child of a process; 0: it has none. */
 test_pid test_child_of(test_pid pid);
+/* Without the one that the library keeps for all clients, when it has none. */
 int test_process_descriptors(test_pid pid);
 int64_t test_process_memory(test_pid pid); /* anonymous bytes resident */
 int64_t test_process_cpu_ms(test_pid pid);
