@@ -8,6 +8,11 @@ import frame
 
 ADDR_NO_RANDOMIZE = 0x0040000
 SECONDS = 300
+REFUSED = 3  # the program's status
+
+
+class Refused(frame.BenchError):
+    """Nobody may trace a process here."""
 
 
 def fix_addresses():
@@ -35,6 +40,8 @@ def count(context, *case):
             process.kill()
             process.wait()
             raise
+    if process.returncode == REFUSED:
+        raise Refused("a process may not be traced here")
     if process.returncode != 0 or not printed:
         raise frame.BenchError(
             f"nothing was counted of {' '.join(case) or 'anything'}")

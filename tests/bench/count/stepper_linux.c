@@ -200,7 +200,7 @@ static bool take_thread(void *data, pid_t thread)
     return true;
 }
 
-bool stepper_take(struct stepper *stepper, test_pid pid)
+enum stepper_taken stepper_take(struct stepper *stepper, test_pid pid)
 {
     char path[64];
 
@@ -209,8 +209,12 @@ bool stepper_take(struct stepper *stepper, test_pid pid)
     snprintf(path, sizeof(path), "/proc/%d/mem", stepper->pid);
     stepper->memory = open(path, O_RDONLY | O_CLOEXEC);
     stepper->own_clock = find_clock(stepper->pid);
-    return stepper->memory >= 0 && stepper_wait_idle(pid) &&
-           all_threads(stepper->pid, take_thread, stepper);
+    if (stepper->memory < 0)
+        return STEPPER_REFUSED;
+    if (!stepper_wait_idle(pid))
+        return STEPPER_BUSY;
+    return all_threads(stepper->pid, take_thread, stepper) ? STEPPER_TAKEN
+                                                           : STEPPER_REFUSED;
 }
 
 /* Stops a thread that waits. The step into that wait is reported once it is
