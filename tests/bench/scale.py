@@ -162,7 +162,8 @@ def throughput(context, broker, bare, bare_pid):
                      curve="attaches a second, by connections", x=count)
             for count in counts]
     rows.append(rate_row(f"opens alone, connections: {SOME}",
-                         rates["open", SOME], "epoll server", rates["floor", SOME],
+                         rates["open", SOME], "epoll server",
+                         rates["floor", SOME],
                          note="nothing is released: grants pile up"))
     rows.append(time_row(f"server's time an attach, connections: {SOME}",
                          used["attach", SOME], used["floor", SOME],

@@ -262,7 +262,6 @@ static void give_up(int status, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    fprintf(stderr, "count: ");
     vfprintf(stderr, format, arguments);
     fprintf(stderr, "\n");
     va_end(arguments);
@@ -296,12 +295,12 @@ static void take(struct stepper *stepper, const struct counted *counted)
     case STEPPER_TAKEN:
         return;
     case STEPPER_BUSY:
-        give_up(FAILED, "process %ld goes on and on, and is never at rest",
+        give_up(FAILED, "process %ld goes on and on, or has ended",
                 counted->target);
     case STEPPER_REFUSED:
         give_up(REFUSED,
-                "process %ld may not be traced (ptrace): a container or a "
-                "rule of this system forbids it",
+                "process %ld may not be traced here (ptrace: a container, or "
+                "a rule of this system, forbids it)",
                 counted->target);
     }
 }

@@ -18,7 +18,7 @@ struct stepper *stepper_free(struct stepper *stepper);
 enum stepper_taken {
     STEPPER_TAKEN,
     STEPPER_REFUSED, /* it may not be traced */
-    STEPPER_BUSY     /* it goes on and on */
+    STEPPER_BUSY     /* it goes on and on, or has ended */
 };
 
 /* Takes hold of a process once all its threads wait for something. */
