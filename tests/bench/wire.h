@@ -24,7 +24,7 @@
     "\"numa\"],\"limits\":{\"line\":65536,\"handles\":253}}\n"
 /* To an open; its segment has 1 MiB. */
 #define WIRE_OPEN_REPLY                                                        \
-    "{\"id\":2,\"ok\":true,\"grant\":10000,\"segment\":17,"                    \
+    "{\"id\":2,\"ok\":true,\"grant\":10000,\"segment\":1,"                     \
     "\"created\":false,\"size\":1048576,\"mapped_size\":1048576,"              \
     "\"access\":\"ro\",\"handles\":{\"memory\":0}}\n"
 
