@@ -4,10 +4,11 @@
  *   ping, stat  by libsegbroker
  *   list        all pages of a list of --count segments
  *   list-raw    the same by hand, where nobody reads what is in the pages
- *   close       segb_close, which gives the grant back and does not wait
- *   release     by hand, and its answer is waited for
+ *   close       segb_close, whose release is quiet, so nobody waits
+ *   release     by hand, one that is answered: how long until a grant is back
  */
 #include "station.h"
+#include "wire.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,18 +46,6 @@ static int once_stat(void *data)
     struct ask *a = data;
     segb_info info;
     return station_check("stat", segb_stat(a->client, a->name, 0, &info));
-}
-
-static void connect_raw(struct ask *a)
-{
-    static const char hello[] = "{\"id\":1,\"op\":\"hello\",\"version\":1}\n";
-    char welcome[4096];
-    int fd;
-
-    a->fd = station_connect_socket(a->options.socket);
-    if (station_send(a->fd, hello, sizeof(hello) - 1, -1) < 0 ||
-        station_receive(a->fd, welcome, sizeof(welcome), &fd) <= 0)
-        station_give_up("the broker does not say hello");
 }
 
 /* ---- list ---- */
@@ -244,13 +233,13 @@ static int choose(struct ask *a, struct station *station)
         return make_list(a);
     } else if (strcmp(kind, "list-raw") == 0) {
         station->once = once_list_raw;
-        connect_raw(a);
+        a->fd = wire_connect(a->options.socket);
         return make_list(a);
     } else if (strcmp(kind, "close") == 0) {
         station->before = open_library;
         station->once = once_close;
     } else if (strcmp(kind, "release") == 0) {
-        connect_raw(a);
+        a->fd = wire_connect(a->options.socket);
         station->before = open_raw;
         station->once = once_release;
     } else {

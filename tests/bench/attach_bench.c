@@ -9,6 +9,7 @@
  *   cold-lazy   the same, and its end gives back
  */
 #include "station.h"
+#include "wire.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -126,16 +127,9 @@ static int once_raw(void *data)
     return release(a);
 }
 
-static void connect_raw(struct attach *a)
+static void start_by_hand(struct attach *a)
 {
-    static const char hello[] = "{\"id\":1,\"op\":\"hello\",\"version\":1}\n";
-    char welcome[4096];
-    int fd;
-
-    a->fd = station_connect_socket(a->options.socket);
-    if (station_send(a->fd, hello, sizeof(hello) - 1, -1) < 0 ||
-        station_receive(a->fd, welcome, sizeof(welcome), &fd) <= 0)
-        station_give_up("the broker does not say hello");
+    a->fd = wire_connect(a->options.socket);
     snprintf(a->open, sizeof(a->open),
              "{\"id\":2,\"op\":\"open\",\"name\":\"%s\",\"access\":\"ro\"}\n",
              a->name);
@@ -165,7 +159,7 @@ int main(int argc, char **argv)
         station.once = once_library;
     } else if (strcmp(kind, "raw") == 0 || strcmp(kind, "joined") == 0) {
         a.joined = strcmp(kind, "joined") == 0;
-        connect_raw(&a);
+        start_by_hand(&a);
         station.once = once_raw;
     } else if (strcmp(kind, "cold") == 0 || strcmp(kind, "cold-lazy") == 0) {
         a.lazy = strcmp(kind, "cold-lazy") == 0;

@@ -1,7 +1,8 @@
 /*
- * A server that does nothing but answer: the floor for many connections. Fixed
- * bytes to a hello, and other fixed bytes with a descriptor to all that comes
- * behind it, of the lengths that the broker's answers have.
+ * A server that does nothing but answer: the floor for many connections. To a
+ * hello what the broker says, and to all that comes behind it what the broker
+ * says to an open, with a descriptor: a quiet release before it, in the same
+ * message, gets no answer.
  *
  *   answers  --socket PATH: where it serves; ends with its input
  */
@@ -20,18 +21,6 @@
 #include <unistd.h>
 
 enum { SEGMENT_SIZE = 1 << 20, DESCRIPTORS_MAX = 1 << 20, EVENTS = 256 };
-
-static const char hello_answer[] =
-    "{\"id\":1,\"ok\":true,\"version\":1,\"server\":\"segbroker/0.1.0\","
-    "\"you\":\"user:root\",\"administrator\":true,\"features\":"
-    "[\"exact-lifetime\",\"persist\",\"freeze\",\"doorbell\",\"publish\","
-    "\"watch\",\"tickets\",\"items\",\"huge-2M\",\"numa\",\"file\"],"
-    "\"limits\":{\"line\":65536,\"handles\":253}}\n";
-static const char attach_answer[] =
-    "{\"id\":2,\"ok\":true}\n"
-    "{\"id\":3,\"ok\":true,\"grant\":10000,\"segment\":17,\"created\":false,"
-    "\"size\":1048576,\"mapped_size\":1048576,\"access\":\"ro\","
-    "\"handles\":{\"memory\":0}}\n";
 
 /* By descriptor: it has said hello. */
 static bool greeted[DESCRIPTORS_MAX];
@@ -63,9 +52,10 @@ static void answer(int fd, int memory)
     if (got <= 0)
         close(fd);
     else if (greeted[fd])
-        wire_send_with(fd, attach_answer, sizeof(attach_answer) - 1, memory);
+        wire_send_with(fd, WIRE_OPEN_REPLY, sizeof(WIRE_OPEN_REPLY) - 1,
+                       memory);
     else
-        wire_send(fd, hello_answer, sizeof(hello_answer) - 1);
+        wire_send(fd, WIRE_HELLO_REPLY, sizeof(WIRE_HELLO_REPLY) - 1);
     greeted[fd] = true;
 }
 

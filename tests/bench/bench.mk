@@ -5,7 +5,6 @@ bench_deps := $(check_deps)
 # Beside programs of others, which are installed only when asked for.
 PEERS ?=
 peer_deps := redis-tools s6 libs6-dev skalibs-dev dbus-broker libsystemd-dev
-tidy_deps += libs6-dev skalibs-dev libsystemd-dev
 peer_src := tests/bench/fdholder_bench.c tests/bench/dbus_bench.c
 bench_src := $(filter-out $(if $(PEERS),,$(peer_src)),\
 	$(wildcard tests/bench/*_bench.c))

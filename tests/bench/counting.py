@@ -8,6 +8,11 @@ import frame
 
 ADDR_NO_RANDOMIZE = 0x0040000
 SECONDS = 300
+REFUSED = 3  # the program's status
+
+
+class Refused(frame.BenchError):
+    """Nobody may trace a process here."""
 
 
 def fix_addresses():
@@ -28,14 +33,18 @@ def count(context, *case):
             [context.program("count"), broker.socket, str(broker.serving),
              *case],
             # With the broker on one processor: it steps twice as fast.
-            cpu=0, stdout=subprocess.PIPE, text=True)
+            cpu=0, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
         try:
-            printed, _ = process.communicate(timeout=SECONDS)
+            printed, said = process.communicate(timeout=SECONDS)
         except BaseException:
             process.kill()
             process.wait()
             raise
+    said = said.strip()
+    if process.returncode == REFUSED:
+        raise Refused(said)
     if process.returncode != 0 or not printed:
         raise frame.BenchError(
-            f"nothing was counted of {' '.join(case) or 'anything'}")
+            f"nothing was counted of {' '.join(case) or 'anything'}: {said}")
     return printed

@@ -75,10 +75,12 @@ static int once_shm(void *data)
 
     if (fd < 0)
         return station_complain_system(c->name);
-    if (fill(c, fd) < 0 ||
-        station_map_descriptor(fd, c->options.size, PROT_READ | PROT_WRITE) < 0)
-        return -1;
-    return shm_unlink(c->name) < 0 ? station_complain_system(c->name) : 0;
+    int r = fill(c, fd);
+    if (r == 0)
+        r = station_map_descriptor(fd, c->options.size, PROT_READ | PROT_WRITE);
+    if (shm_unlink(c->name) < 0)
+        r = station_complain_system(c->name);
+    return r;
 }
 
 int main(int argc, char **argv)

@@ -12,28 +12,25 @@ from frame import percentile, quartiles
 TITLE = "Fairness: a modest client, alone and beside others"
 SEGMENT = "bench/0"
 COMMIT = 1 << 30
-# What must be free besides, for the host's sake.
-MEMORY_SPARE = 2 << 30
 USERS = 500
-WHERE = ("broker on CPU 0, clients on CPU 1; the modest one asks one thing "
-         "after the other, and runs before others on his processor, so that "
-         "it is the broker who lets him wait")
+# Who ask one thing after the other, each on a connection of his own.
+ASKERS = 400
+MANY = 64
+WHERE = ("broker on the first CPU, clients on the second; the modest one asks "
+         "one thing after the other, and runs before others on his processor, "
+         "so that it is the broker who lets him wait")
+SHARED = ("broker on the first CPU, clients on the second; the modest one "
+          "shares his processor with the others, since it is not allowed here "
+          "that he runs before them: so the figures say little of the broker, "
+          "and are held against no target")
 
 Other = collections.namedtuple("Other", "name arguments target")
-
-
-def available_memory():
-    with open("/proc/meminfo", encoding="ascii") as file:
-        for line in file:
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return 0
 
 
 def others(context):
     """Those beside whom he is measured; and what was left out, and why."""
     size = COMMIT // 16 if context.quick else COMMIT
-    count = 100 if context.quick else 1000
+    count = min(100 if context.quick else 1000, frame.descriptors())
     found = [
         Other("pings without pause", ["greedy"], "fairness"),
         Other("64 attaches at once without pause",
@@ -41,7 +38,7 @@ def others(context):
         Other("reloads", ["reload"], None),
         Other(f"{count:,} clients that come and go",
               ["crowd", "--count", count], None)]
-    if available_memory() < size + MEMORY_SPARE:
+    if frame.available_memory() < size + frame.MEMORY_SPARE:
         return found, (f"beside a commit of {size >> 20:,} MiB: left out, "
                        "the host has too little memory available")
     found.insert(2, Other(f"commits of {size >> 20:,} MiB",
@@ -104,31 +101,59 @@ def row_of(name, alone, beside, target, note):
             "target": target, "note": note}
 
 
-def run(context):
+@contextlib.contextmanager
+def modest_clients(context, served):
+    """By what they ask, in the order of the rows; and whether they run before
+    others."""
+    with contextlib.ExitStack() as stack:
+        clients = {kind: stack.enter_context(context.station(argv + served,
+                                                             cpu=1))
+                   for kind, argv in (
+                       ("ping", ["fairness_bench", "ping"]),
+                       ("attach", ["fairness_bench", "attach",
+                                   "--name", SEGMENT]),
+                       (f"open_many of {MANY}",
+                        ["many_bench", "library", "--count", MANY]))}
+        yield clients, all([run_before_others(one)
+                            for one in clients.values()])
+
+
+def rows_beside(context, other, served, clients, note):
+    """A row for each client."""
     rounds = max(3, context.rounds // 3)
+    rows = []
+    with context.station(["fairness_bench", *other.arguments, *served],
+                         cpu=1) as station:
+        for kind, (one, count) in clients.items():
+            alone, beside = measure(context, one, station, rounds, count)
+            rows.append(row_of(f"{kind} beside {other.name}", alone, beside,
+                               other.target, note))
+    return rows
+
+
+def run(context):
+    frame.need_descriptors(ASKERS, "fairness")
     count = 100 if context.quick else 300
     found, left_out = others(context)
     rows = []
-    with contextlib.ExitStack() as stack:
-        broker = stack.enter_context(context.broker(config()))
+    with context.broker(config()) as broker:
         served = ["--socket", broker.socket]
         with context.station(["segments_bench", "create", *served,
                               "--count", 0], cpu=1) as station:
             station.measure(1)
-        modest = {kind: stack.enter_context(context.station(
-            ["fairness_bench", kind, *served, "--name", SEGMENT], cpu=1))
-                  for kind in ("ping", "attach")}
-        note = WHERE
-        if not all([run_before_others(one) for one in modest.values()]):
-            note += " (not allowed here: so they share it)"
-        for other in found:
-            with context.station(["fairness_bench", *other.arguments, *served],
-                                 cpu=1) as station:
-                for kind, one in modest.items():
-                    alone, beside = measure(context, one, station, rounds,
-                                            count)
-                    rows.append(row_of(f"{kind} beside {other.name}", alone,
-                                       beside, other.target, note))
+        with modest_clients(context, served) as (clients, before_others):
+            note = WHERE if before_others else SHARED
+            small = {kind: (clients[kind], count)
+                     for kind in ("ping", "attach")}
+            for other in found:
+                if not before_others:
+                    other = other._replace(target=None)
+                rows += rows_beside(context, other, served, small, note)
+            kind = f"open_many of {MANY}"
+            asking = Other(f"{ASKERS} who ask one thing at a time",
+                           ["ask", "--count", ASKERS], None)
+            rows += rows_beside(context, asking, served,
+                                {kind: (clients[kind], count // 10)}, note)
     if left_out:
         rows.append({"case": left_out})
     return rows

@@ -9,6 +9,7 @@
  *   commit        makes segments of --size, one after the other
  *   reload        has the configuration read anew, again and again
  *   crowd         --count clients connect and leave, again and again
+ *   ask           --count clients, each of whom pings one time after the other
  *
  * The others play no operations: a line makes them begin, the next one makes
  * them pause and print how often they did it.
@@ -32,11 +33,13 @@
 
 enum { BLOCK = 64 * 1024, PIPELINE = 64, SOME = 20 };
 
+#define PING "{\"id\":2,\"op\":\"ping\"}\n"
+
 struct client {
     struct station_options options;
     segb_client *library;
     int socket;
-    int *crowd;
+    struct pollfd *crowd;
     size_t here; /* of the crowd */
     size_t sent; /* of the block */
     uint64_t done;
@@ -51,12 +54,6 @@ static void connect_library(struct client *client)
     client->library = station_connect(&client->options);
     if (!client->library)
         exit(1);
-}
-
-static void connect_raw(struct client *client)
-{
-    client->socket = station_connect_socket(client->options.socket);
-    wire_hello(client->socket);
 }
 
 /* ---- the modest client ---- */
@@ -83,12 +80,11 @@ static int attach(void *data)
 
 static void start_greedy(struct client *client)
 {
-    static const char line[] = "{\"id\":2,\"op\":\"ping\"}\n";
-    size_t size = sizeof(line) - 1;
-    connect_raw(client);
+    const size_t size = sizeof(PING) - 1;
+    client->socket = wire_connect(client->options.socket);
     fcntl(client->socket, F_SETFL, O_NONBLOCK);
     for (size_t at = 0; at + size <= BLOCK; at += size) {
-        memcpy(client->block + at, line, size);
+        memcpy(client->block + at, PING, size);
         client->block_size = at + size;
     }
 }
@@ -126,12 +122,12 @@ add_request(struct client *client, size_t at, const char *format, ...)
 }
 
 /* Until all answers of a pipeline are there; what they grant is noted. */
-static void take_answers(struct client *client, size_t lines)
+static void take_answers(struct client *client)
 {
     size_t have = 0;
     size_t seen = 0;
     int descriptor = -1;
-    while (seen < lines) {
+    while (seen < PIPELINE) {
         ssize_t got = wire_receive(client->socket, client->answers + have,
                                    BLOCK - 1 - have, &descriptor);
         if (got <= 0)
@@ -153,21 +149,21 @@ static void take_answers(struct client *client, size_t lines)
     }
 }
 
+/* What was granted last goes back as the library gives it back. */
 static void attach_greedily(struct client *client)
 {
     size_t size = 0;
-    size_t lines = PIPELINE;
-    for (size_t i = 0; i < PIPELINE && client->grants[0] != 0; i++, lines++)
-        size =
-            add_request(client, size,
-                        "{\"id\":2,\"op\":\"release\",\"grant\":%" PRIu64 "}\n",
-                        client->grants[i]);
+    for (size_t i = 0; i < PIPELINE && client->grants[0] != 0; i++)
+        size = add_request(client, size,
+                           "{\"id\":0,\"op\":\"release\",\"grant\":%" PRIu64
+                           ",\"quiet\":true}\n",
+                           client->grants[i]);
     for (size_t i = 0; i < PIPELINE; i++)
         size = add_request(client, size,
                            "{\"id\":3,\"op\":\"open\",\"name\":\"%s\"}\n",
                            client->options.name);
     wire_send(client->socket, client->block, size);
-    take_answers(client, lines);
+    take_answers(client);
     client->done += PIPELINE;
 }
 
@@ -194,12 +190,35 @@ static void come_and_go(struct client *client)
     for (int i = 0; i < SOME; i++) {
         if (client->here == client->options.count) {
             while (client->here > 0)
-                close(client->crowd[--client->here]);
+                close(client->crowd[--client->here].fd);
             client->done++;
         }
-        int socket = station_connect_socket(client->options.socket);
-        wire_hello(socket);
-        client->crowd[client->here++] = socket;
+        client->crowd[client->here++].fd = wire_connect(client->options.socket);
+    }
+}
+
+static void gather(struct client *client)
+{
+    for (; client->here < client->options.count; client->here++) {
+        struct pollfd *one = &client->crowd[client->here];
+        one->fd = wire_connect(client->options.socket);
+        one->events = POLLIN;
+        wire_send(one->fd, PING, sizeof(PING) - 1);
+    }
+}
+
+/* Whoever has his answer asks again. */
+static void ask_again(struct client *client)
+{
+    char answer[64];
+    if (poll(client->crowd, client->here, SOME) < 0 && errno != EINTR)
+        station_give_up("poll: %s", strerror(errno));
+    for (size_t i = 0; i < client->here; i++) {
+        if (client->crowd[i].revents == 0)
+            continue;
+        wire_line(client->crowd[i].fd, answer, sizeof(answer));
+        wire_send(client->crowd[i].fd, PING, sizeof(PING) - 1);
+        client->done++;
     }
 }
 
@@ -230,6 +249,22 @@ static int disturb(struct client *client, void (*some)(struct client *client))
     return 0;
 }
 
+static int run_crowd(struct client *client)
+{
+    const char *kind = client->options.kind;
+    bool asks = strcmp(kind, "ask") == 0;
+    if (!asks && strcmp(kind, "crowd") != 0)
+        station_give_up("unknown kind `%s`", kind);
+    if (client->options.count == 0)
+        station_give_up("%s needs --count", kind);
+    client->crowd = calloc(client->options.count, sizeof(client->crowd[0]));
+    if (!client->crowd)
+        station_give_up("out of memory");
+    if (asks)
+        gather(client);
+    return disturb(client, asks ? ask_again : come_and_go);
+}
+
 static int run(struct client *client)
 {
     const char *kind = client->options.kind;
@@ -244,7 +279,7 @@ static int run(struct client *client)
         return disturb(client, be_greedy);
     }
     if (strcmp(kind, "greedy-attach") == 0) {
-        connect_raw(client);
+        client->socket = wire_connect(client->options.socket);
         return disturb(client, attach_greedily);
     }
     if (strcmp(kind, "commit") == 0 || strcmp(kind, "reload") == 0) {
@@ -252,12 +287,7 @@ static int run(struct client *client)
         return disturb(client,
                        strcmp(kind, "commit") == 0 ? make_segment : reload);
     }
-    if (strcmp(kind, "crowd") != 0)
-        station_give_up("unknown kind `%s`", kind);
-    client->crowd = calloc(client->options.count, sizeof(int));
-    if (!client->crowd)
-        station_give_up("crowd needs --count");
-    return disturb(client, come_and_go);
+    return run_crowd(client);
 }
 
 int main(int argc, char **argv)
@@ -272,7 +302,7 @@ int main(int argc, char **argv)
     if (client.socket >= 0)
         close(client.socket);
     while (client.here > 0)
-        close(client.crowd[--client.here]);
+        close(client.crowd[--client.here].fd);
     free(client.crowd);
     return r;
 }

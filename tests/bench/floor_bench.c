@@ -15,6 +15,7 @@
  *   keeper          a record and a descriptor that nobody answers
  */
 #include "station.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -29,26 +30,13 @@
 
 enum { DEFAULT_SIZE = 1 << 20, BUFFER_SIZE = 1 << 18 };
 
-/* As a client and a broker were seen to say it. */
-#define HELLO_REQUEST                                                          \
-    "{\"id\":1,\"op\":\"hello\",\"version\":1,"                                \
-    "\"client\":\"libsegbroker/0.1.0\"}\n"
-#define HELLO_REPLY                                                            \
-    "{\"id\":1,\"ok\":true,\"version\":1,"                                     \
-    "\"server\":\"segbroker/0.1.0\",\"you\":\"user:root\","                    \
-    "\"administrator\":true,\"features\":[\"sealed-size\","                    \
-    "\"exact-lifetime\",\"freeze\",\"freeze-future\",\"doorbell\","            \
-    "\"items\",\"publish\",\"wait\",\"watch\",\"huge-2M\",\"huge-1G\","        \
-    "\"numa\"],\"limits\":{\"line\":65536,\"handles\":253}}\n"
+/* As a client and a broker were seen to say it; what other stations say too is
+ * in wire.h. */
 #define OPEN_REQUEST                                                           \
     "{\"id\":2,\"op\":\"open\",\"name\":\"global/bench/1234/0\","              \
     "\"access\":\"ro\"}\n"
-#define OPEN_REPLY                                                             \
-    "{\"id\":2,\"ok\":true,\"grant\":2,\"segment\":1,\"created\":false,"       \
-    "\"size\":1048576,\"mapped_size\":1048576,\"access\":\"ro\","              \
-    "\"handles\":{\"memory\":0}}\n"
 #define RELEASE_REQUEST                                                        \
-    "{\"id\":0,\"op\":\"release\",\"grant\":2,\"quiet\":true}\n"
+    "{\"id\":0,\"op\":\"release\",\"grant\":10000,\"quiet\":true}\n"
 #define PING_REQUEST "{\"id\":2,\"op\":\"ping\"}\n"
 #define PING_REPLY "{\"id\":2,\"ok\":true}\n"
 #define STAT_REQUEST                                                           \
@@ -95,16 +83,16 @@ static char buffer[BUFFER_SIZE];
 static char long_reply[BUFFER_SIZE];
 
 static const struct kind kinds[] = {
-    {.name = "attach", .part = PART(OPEN_REQUEST, OPEN_REPLY, true)},
+    {.name = "attach", .part = PART(OPEN_REQUEST, WIRE_OPEN_REPLY, true)},
     {.name = "attach-release",
-     .part = PART(OPEN_REQUEST, OPEN_REPLY, true),
+     .part = PART(OPEN_REQUEST, WIRE_OPEN_REPLY, true),
      .behind = PART(RELEASE_REQUEST, "", false)},
     {.name = "attach-epoll",
-     .part = PART(OPEN_REQUEST, OPEN_REPLY, true),
+     .part = PART(OPEN_REQUEST, WIRE_OPEN_REPLY, true),
      .epoll = true},
     {.name = "cold",
-     .part = PART(HELLO_REQUEST, HELLO_REPLY, false),
-     .behind = PART(OPEN_REQUEST, OPEN_REPLY, true),
+     .part = PART(WIRE_HELLO_REQUEST, WIRE_HELLO_REPLY, false),
+     .behind = PART(OPEN_REQUEST, WIRE_OPEN_REPLY, true),
      .cold = true},
     {.name = "cold-epoll",
      .part = PART(HELLO_REQUEST, HELLO_REPLY, false),

@@ -4,6 +4,7 @@ rounds in which stations take turns."""
 import collections
 import contextlib
 import ctypes
+import functools
 import grp
 import os
 import pwd
@@ -23,6 +24,10 @@ FILE_SIZE = 1 << 30
 START_SECONDS = 20
 TURN_SECONDS = 5
 PR_SET_PDEATHSIG = 1
+# What must be free besides, for the host's sake.
+MEMORY_SPARE = 2 << 30
+# Descriptors that a broker or a station needs besides those that are counted.
+DESCRIPTORS_SPARE = 200
 
 # Quotas and rules of every kind, so that what they cost is in.
 DEFAULT_CONFIG = """\
@@ -62,6 +67,50 @@ class BenchError(Exception):
     """Says to the user why there are no figures."""
 
 
+# ---- this process, and the host ----
+
+def stop_on_signals():
+    """So that whoever ends this program has everything put away."""
+    def stop_at_once(_signal, _frame):
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop_at_once)
+
+
+@functools.lru_cache(maxsize=None)
+def processors():
+    """The two that this program may use: a CPU of 0 or 1, here and in the
+    sections, is the first or the second of them."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        raise BenchError("two processors are needed, and this process may use "
+                         f"only CPU {allowed[0]} (see taskset -p)")
+    return tuple(allowed[:2])
+
+
+def available_memory():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def descriptors():
+    """How many connections or segments the limit of descriptors lets be."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS_SPARE
+
+
+def need_descriptors(count, what):
+    """So many besides the spare ones."""
+    if descriptors() < count:
+        least = count + DESCRIPTORS_SPARE
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        raise BenchError(f"{what} needs at least {least:,} descriptors, and "
+                         f"the hard limit is {limit:,} (ulimit -Hn)")
+
+
 def own_names():
     """The user and a group of his, by name where they have one."""
     user, group = str(os.getuid()), str(os.getgid())
@@ -77,19 +126,21 @@ def default_config():
 
 
 def start(argv, cpu=None, ends_by=signal.SIGKILL, **streams):
-    """Starts a program on one processor; it ends with this one, however this
-    one does."""
+    """Starts a program on one of processors(). It gets a signal when this one
+    ends, however that does; `ends_by` None: it ends by itself."""
     libc = ctypes.CDLL(None)
+    where = None if cpu is None else {processors()[cpu]}
 
     def prepare():
         # A Ctrl-C is for this program to act on. Not a session of its own:
         # Linux shares processors out by sessions, and a floor's two processes
         # would get as much as a broker alone.
         os.setpgid(0, 0)
-        libc.prctl(PR_SET_PDEATHSIG, ends_by)
+        if ends_by is not None:
+            libc.prctl(PR_SET_PDEATHSIG, ends_by)
         resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE, FILE_SIZE))
-        if cpu is not None:
-            os.sched_setaffinity(0, {cpu})
+        if where is not None:
+            os.sched_setaffinity(0, where)
 
     try:
         return subprocess.Popen(argv, preexec_fn=prepare, **streams)
@@ -203,7 +254,9 @@ class Station:
 
     def __init__(self, argv, cpu):
         self.text = " ".join(os.path.basename(word) for word in argv[:2])
-        self.process = start(argv, cpu, stdin=subprocess.PIPE,
+        # The end of its input ends it, and it puts away what it has made: a
+        # signal that kills would leave that.
+        self.process = start(argv, cpu, None, stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE, text=True)
 
     def read(self):

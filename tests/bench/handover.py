@@ -16,21 +16,11 @@ MIB = 1 << 20
 GIB = 1 << 30
 # Redis takes no value above this one.
 REDIS_MAX = 512 * MIB
-# What must be free besides, for the host's sake.
-MEMORY_SPARE = 2 * GIB
 START_SECONDS = 10
 
 COUNTED = ("counted from when the sender begins until the receiver has read "
            "every byte; the sender's memory is filled before; sender and "
-           "broker on CPU 0, receiver on CPU 1")
-
-
-def available_memory():
-    with open("/proc/meminfo", encoding="ascii") as file:
-        for line in file:
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return 0
+           "broker on the first CPU, receiver on the second")
 
 
 def size_text(size):
@@ -116,12 +106,13 @@ def fdholder(context):
 def sender(context, kind, size, path=None):
     where = ["--socket", path] if path else []
     return context.station(["handover_bench", kind, "--size", size,
-                            "--server-cpu", 1, *where], cpu=0)
+                            "--server-cpu", frame.processors()[1], *where],
+                           cpu=0)
 
 
 def buffers(context, broker, redis_path, size, rounds, n):
     name = f"{size_text(size)} by segment"
-    if available_memory() < 5 * size + MEMORY_SPARE:
+    if frame.available_memory() < 5 * size + frame.MEMORY_SPARE:
         return [{"case": f"{name}: left out, the host has too little memory "
                  "available"}]
     with contextlib.ExitStack() as stack:
@@ -162,7 +153,7 @@ def descriptors(context, broker):
                        "--socket", stack.enter_context(fdholder(context)))
         caller = start("dbus_bench", "call", "--size", MIB, "--socket",
                        os.path.join(context.folder, "bus.sock"),
-                       "--server-cpu", 0)
+                       "--server-cpu", frame.processors()[0])
         note = ("a descriptor fetched, 1 MiB mapped, unmapped and closed, by "
                 "each one's own library")
         rows += context.compare([

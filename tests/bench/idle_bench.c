@@ -34,15 +34,13 @@ static void make_room(struct idle *idle)
 
 static int add_crowd(void *data)
 {
-    static const char hello[] =
-        "{\"id\":1,\"op\":\"hello\",\"version\":1,\"client\":\"bench\"}\n";
     struct idle *idle = data;
     char answer[4096];
     make_room(idle);
     int *crowd = idle->sockets + idle->count;
     for (size_t i = 0; i < idle->crowd; i++) {
         crowd[i] = station_connect_socket(idle->path);
-        wire_send(crowd[i], hello, sizeof(hello) - 1);
+        wire_send(crowd[i], WIRE_HELLO_REQUEST, sizeof(WIRE_HELLO_REQUEST) - 1);
     }
     for (size_t i = 0; i < idle->crowd; i++)
         wire_line(crowd[i], answer, sizeof(answer));

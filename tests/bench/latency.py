@@ -15,7 +15,7 @@ EXCHANGE = "bare exchange"
 
 class Stations:
     """Starts stations that end with the block; the broker, and the servers of
-    floors, are on CPU 0."""
+    floors, are on the first CPU."""
 
     def __init__(self, context, broker, stack, cpu=0):
         self.context = context
@@ -31,7 +31,7 @@ class Stations:
         return self.start(*argv, "--socket", self.broker.socket)
 
     def paired(self, *argv):
-        return self.start(*argv, "--server-cpu", 0)
+        return self.start(*argv, "--server-cpu", frame.processors()[0])
 
 
 @contextlib.contextmanager
@@ -49,8 +49,8 @@ COLD_LAZY = ("With close_lazily: the connection's end gives back.")
 LAZY = ("With close_lazily: the release goes with the next open.")
 JOINED = ("The release is sent with the next open, and not by itself: on one "
           "CPU a line that is sent alone may wake the broker for it alone.")
-EPOLL = ("The same fixed reply by a server that waits by epoll_wait, as one for "
-         "many clients must.")
+EPOLL = ("The same fixed reply by a server that waits by epoll_wait, as one "
+         "for many clients must.")
 
 
 def attach(context, broker, cpu):
@@ -175,8 +175,8 @@ def asks(context, broker):
         return context.compare([
             Case("ping", s.served("ask_bench", "ping"), ping, plain),
             Case("stat", s.served("ask_bench", "stat"), stat, plain),
-            Case("release, by hand", s.served("ask_bench", "release"), ping,
-                 plain),
+            Case("release, answered, by hand",
+                 s.served("ask_bench", "release"), ping, plain),
             Case("close, not waiting", s.served("ask_bench", "close"), ping,
                  plain),
         ], n=100)

@@ -109,8 +109,7 @@ static void open_connections(struct load *load, const char *path)
         struct connection *connection = &load->connections[i];
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
         connection->descriptor = -1;
-        connection->fd = station_connect_socket(path);
-        wire_hello(connection->fd);
+        connection->fd = wire_connect(path);
         fcntl(connection->fd, F_SETFL, O_NONBLOCK);
         if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, connection->fd, &event) < 0)
             station_give_up("epoll_ctl: %s", strerror(errno));

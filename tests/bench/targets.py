@@ -22,7 +22,7 @@ TARGETS = {
 }
 
 # Where one of several is enough.
-EITHER = [{"accept", "accept time"}]
+EITHER = [["accept", "accept time"]]
 
 
 def names(row):
@@ -40,19 +40,26 @@ def is_met(name, row):
     return value >= target.limit if target.at_least else value <= target.limit
 
 
-def text(name):
+def text(name, row):
     target = TARGETS[name]
     sign = ">=" if target.at_least else "<="
     what = {"ratio": "", "ratio_p99": "p99 ", "p50": ""}[target.field]
-    return f"{what}{sign} {target.limit:g}"
+    unit = f" {row.get('unit', '')}" if target.field == "p50" else ""
+    return f"{what}{sign} {target.limit:g}{unit}"
+
+
+def verdict(group, row):
+    """Of targets of which one is enough."""
+    met = [is_met(name, row) for name in group]
+    outcome = True if True in met else None if None in met else False
+    return " or ".join(text(name, row) for name in group), outcome
 
 
 def verdicts(row):
     """For each target of a row, as text, whether it is met; None where the
-    row does not say."""
+    row does not say. Where one of several is enough they are one."""
     named = names(row)
-    met = {name: is_met(name, row) for name in named}
-    for group in EITHER:
-        if group <= set(named) and any(met[name] for name in group):
-            met.update({name: True for name in group})
-    return [(text(name), met[name]) for name in named]
+    groups = [group for group in EITHER if set(group) <= set(named)]
+    grouped = {name for group in groups for name in group}
+    return [verdict(group, row) for group in groups
+            + [[name] for name in named if name not in grouped]]

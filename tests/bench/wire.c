@@ -126,13 +126,13 @@ void wire_line(int socket, char *text, size_t size)
         station_give_up("refused: %s", text);
 }
 
-void wire_hello(int socket)
+int wire_connect(const char *path)
 {
-    static const char hello[] =
-        "{\"id\":1,\"op\":\"hello\",\"version\":1,\"client\":\"bench\"}\n";
     char answer[4096];
-    wire_send(socket, hello, sizeof(hello) - 1);
+    int socket = station_connect_socket(path);
+    wire_send(socket, WIRE_HELLO_REQUEST, sizeof(WIRE_HELLO_REQUEST) - 1);
     wire_line(socket, answer, sizeof(answer));
+    return socket;
 }
 
 uint64_t wire_number(const char *text, const char *name)

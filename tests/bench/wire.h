@@ -10,6 +10,24 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* What a client of the broker says and gets, as they were seen to say it: a
+ * floor exchanges the same bytes. Names of features depend on the host. */
+#define WIRE_HELLO_REQUEST                                                     \
+    "{\"id\":1,\"op\":\"hello\",\"version\":1,"                                \
+    "\"client\":\"libsegbroker/0.1.0\"}\n"
+#define WIRE_HELLO_REPLY                                                       \
+    "{\"id\":1,\"ok\":true,\"version\":1,"                                     \
+    "\"server\":\"segbroker/0.1.0\",\"you\":\"user:root\","                    \
+    "\"administrator\":true,\"features\":[\"sealed-size\","                    \
+    "\"exact-lifetime\",\"freeze\",\"freeze-future\",\"doorbell\","            \
+    "\"items\",\"publish\",\"wait\",\"watch\",\"huge-2M\",\"huge-1G\","        \
+    "\"numa\"],\"limits\":{\"line\":65536,\"handles\":253}}\n"
+/* To an open; its segment has 1 MiB. */
+#define WIRE_OPEN_REPLY                                                        \
+    "{\"id\":2,\"ok\":true,\"grant\":10000,\"segment\":1,"                     \
+    "\"created\":false,\"size\":1048576,\"mapped_size\":1048576,"              \
+    "\"access\":\"ro\",\"handles\":{\"memory\":0}}\n"
+
 /* A listening socket at `path`. */
 int wire_listen(const char *path);
 
@@ -25,8 +43,9 @@ ssize_t wire_receive(int socket, void *bytes, size_t size, int *descriptor);
  * adds a NUL. Descriptors are closed. */
 void wire_line(int socket, char *text, size_t size);
 
-/* Says hello to a broker and reads the answer. */
-void wire_hello(int socket);
+/* A connection to the broker there, which has said hello and read the
+ * answer. */
+int wire_connect(const char *path);
 
 /* The number behind the last "NAME": in the text; ends the program where there
  * is none. */

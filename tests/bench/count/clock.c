@@ -1,11 +1,17 @@
 /*
- * Preloaded into a broker whose instructions are counted: time goes on by a
- * microsecond whenever it is asked for. Stepped through, a request takes
- * thousands of times as long as by itself, and the broker, which looks at the
- * clock, would do other things than it does at full speed.
+ * Preloaded into a broker whose instructions are counted.
+ *
+ * Time goes on by a microsecond whenever it is asked for. Stepped through, a
+ * request takes thousands of times as long as by itself, and the broker, which
+ * looks at the clock, would do other things than it does at full speed.
+ *
+ * And the broker stays one that its own user may trace: it forbids that, which
+ * only root can pass by.
  */
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,4 +30,19 @@ __attribute__((visibility("default"))) int clock_gettime(clockid_t clock,
     now->tv_sec = BEGIN_S + (time_t)(passed / SECOND_NS);
     now->tv_nsec = (long)(passed % SECOND_NS);
     return 0;
+}
+
+__attribute__((visibility("default"))) int prctl(int option, ...)
+{
+    unsigned long values[4];
+    va_list arguments;
+
+    if (option == PR_SET_DUMPABLE)
+        return 0;
+    va_start(arguments, option);
+    for (int i = 0; i < 4; i++)
+        values[i] = va_arg(arguments, unsigned long);
+    va_end(arguments);
+    return (int)syscall(SYS_prctl, option, values[0], values[1], values[2],
+                        values[3]);
 }

@@ -15,9 +15,14 @@ struct stepper;
 struct stepper *stepper_new(void);
 struct stepper *stepper_free(struct stepper *stepper);
 
-/* Takes hold of a process once all its threads wait for something. False when
- * it may not be traced, or goes on and on. */
-bool stepper_take(struct stepper *stepper, test_pid pid);
+enum stepper_taken {
+    STEPPER_TAKEN,
+    STEPPER_REFUSED, /* it may not be traced */
+    STEPPER_BUSY     /* it goes on and on, or has ended */
+};
+
+/* Takes hold of a process once all its threads wait for something. */
+enum stepper_taken stepper_take(struct stepper *stepper, test_pid pid);
 
 /*
  * Lets it go on, and counts, until `driver` has stopped itself (SIGSTOP) and

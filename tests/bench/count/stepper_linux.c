@@ -40,6 +40,7 @@ struct stepper {
     int count;
     int memory;         /* of the process; -1: none is held */
     FILE *steps;        /* NULL: they are not asked for */
+    bool refused;       /* by the kernel, which lets nobody trace it */
     uint64_t own_clock; /* where the kernel's part of it is */
     struct place places[PLACES];
 };
@@ -186,21 +187,30 @@ static void step(struct stepper *stepper, pid_t thread, int signal)
 
 /* ---- holding it ---- */
 
+static bool is_refusal(int error)
+{
+    return error == EPERM || error == EACCES;
+}
+
 static bool take_thread(void *data, pid_t thread)
 {
     struct stepper *stepper = data;
     int status;
 
-    if (stepper->count == THREADS_MAX ||
-        ptrace(PTRACE_SEIZE, thread, NULL, (long)OPTIONS) != 0 ||
-        ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) != 0 ||
+    if (stepper->count == THREADS_MAX)
+        return false;
+    if (ptrace(PTRACE_SEIZE, thread, NULL, (long)OPTIONS) != 0) {
+        stepper->refused = is_refusal(errno);
+        return false;
+    }
+    if (ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) != 0 ||
         waitpid(thread, &status, __WALL) != thread || !WIFSTOPPED(status))
         return false;
     stepper->threads[stepper->count++] = thread;
     return true;
 }
 
-bool stepper_take(struct stepper *stepper, test_pid pid)
+enum stepper_taken stepper_take(struct stepper *stepper, test_pid pid)
 {
     char path[64];
 
@@ -208,9 +218,13 @@ bool stepper_take(struct stepper *stepper, test_pid pid)
     stepper->count = 0;
     snprintf(path, sizeof(path), "/proc/%d/mem", stepper->pid);
     stepper->memory = open(path, O_RDONLY | O_CLOEXEC);
+    if (stepper->memory < 0)
+        return is_refusal(errno) ? STEPPER_REFUSED : STEPPER_BUSY;
     stepper->own_clock = find_clock(stepper->pid);
-    return stepper->memory >= 0 && stepper_wait_idle(pid) &&
-           all_threads(stepper->pid, take_thread, stepper);
+    if (stepper_wait_idle(pid) &&
+        all_threads(stepper->pid, take_thread, stepper))
+        return STEPPER_TAKEN;
+    return stepper->refused ? STEPPER_REFUSED : STEPPER_BUSY;
 }
 
 /* Stops a thread that waits. The step into that wait is reported once it is
