@@ -54,10 +54,17 @@ static void on_closed(void *data)
 
 static void leave_turns(struct peer *peer)
 {
+    struct peers *peers = &peer->broker->peers;
+    struct peer **link = &peers->turn;
+
     if (!peer->has_more)
         return;
     peer->has_more = false;
-    peer->broker->peers.more--;
+    while (*link != peer)
+        link = &(*link)->behind;
+    *link = peer->behind;
+    if (peers->last_turn == &peer->behind)
+        peers->last_turn = link;
 }
 
 /* Gives up everything but the connection itself. */
@@ -98,8 +105,6 @@ void peer_close(struct peer *peer)
     undo_charge(peer);
     peer->caller = callers_unref(&broker->callers, peer->caller);
     free(peer->name);
-    if (broker->peers.turn == peer)
-        broker->peers.turn = peer->next;
     DL_DELETE(broker->peers.list, peer);
     broker->peers.count--;
     log_debug("client %llu: gone", (unsigned long long)peer->id);
@@ -306,10 +311,12 @@ static void wait_for_turn(struct peer *peer)
 {
     struct peers *peers = &peer->broker->peers;
 
-    if (peers->more == 0)
+    if (!peers->turn)
         peers->turned_at = uv_hrtime();
     peer->has_more = true;
-    peers->more++;
+    peer->behind = NULL;
+    *peers->last_turn = peer;
+    peers->last_turn = &peer->behind;
     update_poll(peer);
     uv_idle_start(&peers->turns, on_turn);
 }
@@ -352,17 +359,6 @@ static void drop_unclaimed(struct peer *peer)
         refuse_handles(peer);
 }
 
-/* The peer whose turn it is. */
-static struct peer *next_in_turn(struct peers *peers)
-{
-    struct peer *peer = peers->turn ? peers->turn : peers->list;
-
-    while (!peer->has_more)
-        peer = peer->next ? peer->next : peers->list;
-    peers->turn = peer->next;
-    return peer;
-}
-
 /* Those that wait have as long as all others had since the last time. */
 static uint64_t turns_of(const struct peers *peers, uint64_t now)
 {
@@ -379,8 +375,7 @@ static void on_turn(uv_idle_t *turns)
     uint64_t began = uv_hrtime(), most = turns_of(peers, began);
     struct peer *peer;
 
-    while (peers->more > 0 && !is_over(began, most)) {
-        peer = next_in_turn(peers);
+    while ((peer = peers->turn) != NULL && !is_over(began, most)) {
         leave_turns(peer);
         serve_lines(peer);
         drop_unclaimed(peer);
@@ -388,7 +383,7 @@ static void on_turn(uv_idle_t *turns)
             update_poll(peer);
     }
     peers->turned_at = uv_hrtime();
-    if (peers->more == 0)
+    if (!peers->turn)
         uv_idle_stop(turns);
 }
 
@@ -605,6 +600,7 @@ int peers_init(struct broker *broker)
 
     peers->pool = output_pool(host_descriptor_limit());
     output_batch_init(&peers->batch, &peers->pool);
+    peers->last_turn = &peers->turn;
     peers->retry.data = peers->turns.data = broker;
     uv_idle_init(&broker->loop, &peers->turns);
     return uv_timer_init(&broker->loop, &peers->retry);

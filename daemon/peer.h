@@ -34,7 +34,7 @@ enum peer_state {
     PEER_NEW,       /* has not said hello */
     PEER_READY,     /* may ask */
     PEER_LINGERING, /* no longer served; reads its last replies */
-    PEER_CLOSED     /* freed when libuv has let go of it */
+    PEER_CLOSED     /* freed when the loop has let go of it */
 };
 
 struct broker;
@@ -67,7 +67,8 @@ struct peer {
     uint8_t waits_count;
     uint8_t state; /* enum peer_state */
     bool held_back;
-    bool has_more; /* lines that wait for the next turn */
+    bool has_more;       /* lines that wait for the next turn */
+    struct peer *behind; /* whose turn comes after this one's */
 };
 
 struct peers {
@@ -78,15 +79,15 @@ struct peers {
     struct output_pool pool;
     uint64_t settled_at; /* loop time when all were last looked at, ms */
     uv_timer_t retry;    /* runs while some peer is held back */
-    uint64_t more;       /* how many peers' lines wait for their turn */
-    uint64_t turned_at;  /* when they had the last one, ns */
-    struct peer *turn;   /* whose it is, or behind; NULL: the first's */
-    uv_idle_t turns;     /* runs while lines wait */
+    struct peer *turn;   /* whose lines wait for it longest */
+    struct peer **last_turn;
+    uint64_t turned_at; /* when they had the last one, ns */
+    uv_idle_t turns;    /* runs while lines wait */
     char input[PROTOCOL_LINE_MAX];
 };
 
 int peers_init(struct broker *broker);
-/* Closes every peer; libuv's callbacks must still run. */
+/* Closes every peer; the loop must still run. */
 void peers_close(struct broker *broker);
 void peers_deinit(struct broker *broker);
 
