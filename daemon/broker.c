@@ -166,7 +166,7 @@ static void drain(struct broker *broker)
     host_ignore_signals();
     uv_close((uv_handle_t *)&broker->tick, NULL);
     uv_close((uv_handle_t *)&broker->collecting, NULL);
-    loop_run(&broker->loop);
+    loop_drain(&broker->loop);
 }
 
 static int check_charges(const struct broker *broker)
@@ -231,7 +231,7 @@ int broker_run(const struct broker_options *options)
     struct broker *broker = calloc(1, sizeof(*broker));
     int result = BROKER_FAILED;
 
-    if (!broker || uv_loop_init(&broker->loop) < 0) {
+    if (!broker || loop_init(&broker->loop) < 0) {
         log_error("cannot make an event loop");
         free(broker);
         return BROKER_FAILED;
@@ -249,7 +249,7 @@ int broker_run(const struct broker_options *options)
     config_free(broker->config);
     keeping_deinit(&broker->keeping);
 undo_loop:
-    uv_loop_close(&broker->loop);
+    loop_deinit(&broker->loop);
     free(broker);
     return result;
 }

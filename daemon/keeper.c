@@ -291,10 +291,9 @@ static void start_broker(struct keeper *keeper)
     other = program_other(keeper->child);
     watch_link(keeper, connection_join(ends[0], &other));
     if (!keeper->link ||
-        estate_send(&keeper->estate, keeper->link) == LINK_E_LATE)
+        estate_send(&keeper->estate, keeper->link) == LINK_E_LATE ||
+        link_start(keeper->link, &keeper->loop) < 0)
         kill_broker(keeper);
-    if (keeper->link)
-        link_start(keeper->link, &keeper->loop);
 }
 
 /* ---- watching over it ---- */
@@ -484,8 +483,8 @@ static int run(struct keeper *keeper)
     uv_close((uv_handle_t *)&keeper->watch, NULL);
     uv_close((uv_handle_t *)&keeper->pace, NULL);
     host_ignore_signals();
-    loop_run(&keeper->loop);
-    uv_loop_close(&keeper->loop);
+    loop_drain(&keeper->loop);
+    loop_deinit(&keeper->loop);
     listening_remove(&keeper->estate.listening);
     estate_deinit(&keeper->estate);
     return keeper->result;
@@ -517,7 +516,12 @@ int keeper_run(const struct keeper_options *options)
 
     host_hold_signals(true);
     estate_init(&keeper.estate);
-    if (uv_loop_init(&keeper.loop) < 0 || take_over(&keeper) < 0) {
+    if (loop_init(&keeper.loop) < 0) {
+        log_error("cannot make an event loop");
+        return BROKER_FAILED;
+    }
+    if (take_over(&keeper) < 0) {
+        loop_deinit(&keeper.loop);
         estate_deinit(&keeper.estate);
         return BROKER_FAILED;
     }
@@ -533,8 +537,10 @@ int keeper_succeed(const struct keeper_options *options,
     struct keeper keeper = {.options = options};
 
     estate_init(&keeper.estate);
-    if (uv_loop_init(&keeper.loop) < 0)
+    if (loop_init(&keeper.loop) < 0) {
+        log_error("cannot make an event loop");
         return BROKER_FAILED;
+    }
     start_loop(&keeper);
     keeper.status = -1;
     keeper.started_at = uv_now(&keeper.loop);

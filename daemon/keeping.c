@@ -314,8 +314,10 @@ static void serve_link(struct keeping *keeping)
     keeping->link->data = keeping;
     keeping->link->on_record = on_record;
     keeping->link->on_end = on_end;
-    link_start(keeping->link, &keeping->broker->loop);
-    tell_record(keeping, &ready, NULL);
+    if (link_start(keeping->link, &keeping->broker->loop) < 0)
+        lose_keeper(keeping);
+    else
+        tell_record(keeping, &ready, NULL);
 }
 
 /* ---- begin and end ---- */

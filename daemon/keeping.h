@@ -60,7 +60,7 @@ void keeping_tell(struct keeping *keeping, enum record_kind kind);
  * goes to the manager's store. */
 void keeping_rescue(struct keeping *keeping);
 
-/* Ends the connection; libuv's callbacks must still run. What the keeper has
+/* Ends the connection; the loop must still run. What the keeper has
  * stays with it. */
 void keeping_close(struct keeping *keeping);
 void keeping_deinit(struct keeping *keeping);

@@ -1,30 +1,18 @@
 #include "loop_linux.h"
 
-#include "log.h"
-
-#include <errno.h>
 #include <stdbool.h>
-#include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 enum { EVENTS_MAX = 256 };
 
 static struct {
-    int epoll; /* 0: none yet */
+    int epoll;
     bool stopped;
     struct loop_watch *ending;
 } own;
 
 /* ---- watches ---- */
-
-static int open_epoll(void)
-{
-    int fd = own.epoll > 0 ? own.epoll : epoll_create1(EPOLL_CLOEXEC);
-
-    if (fd > 0)
-        own.epoll = fd;
-    return fd > 0 ? 0 : -1;
-}
 
 static int control(int how, struct loop_watch *watch)
 {
@@ -45,8 +33,6 @@ int loop_watch_start(struct loop_watch *watch, int fd,
 {
     *watch =
         (struct loop_watch){.ready = ready, .fd = fd, .events = LOOP_READABLE};
-    if (open_epoll() < 0)
-        return -1;
     return control(EPOLL_CTL_ADD, watch);
 }
 
@@ -114,28 +100,32 @@ static bool wait_for_events(uv_loop_t *loop)
     return is_for_libuv;
 }
 
-/* 0, or negative when the system is short of something. */
-static int begin(uv_loop_t *loop)
+int loop_init(uv_loop_t *loop)
 {
     struct epoll_event event = {.events = EPOLLIN};
 
-    if (open_epoll() < 0)
+    if (uv_loop_init(loop) < 0)
         return -1;
-    if (epoll_ctl(own.epoll, EPOLL_CTL_ADD, uv_backend_fd(loop), &event) < 0 &&
-        errno != EEXIST)
-        return -1;
-    return 0;
+    own.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (own.epoll >= 0 &&
+        epoll_ctl(own.epoll, EPOLL_CTL_ADD, uv_backend_fd(loop), &event) == 0)
+        return 0;
+    if (own.epoll >= 0)
+        close(own.epoll);
+    uv_loop_close(loop);
+    return -1;
+}
+
+static bool is_alive(const uv_loop_t *loop)
+{
+    return uv_loop_alive(loop) || own.ending;
 }
 
 void loop_run(uv_loop_t *loop)
 {
     bool is_for_libuv;
 
-    if (begin(loop) < 0) {
-        log_error("cannot wait for events: %s", strerror(errno));
-        return;
-    }
-    while (!own.stopped && (uv_loop_alive(loop) || own.ending)) {
+    while (!own.stopped && is_alive(loop)) {
         finish_ending();
         is_for_libuv = wait_for_events(loop);
         if (is_for_libuv || uv_backend_timeout(loop) == 0)
@@ -148,4 +138,16 @@ void loop_stop(uv_loop_t *loop)
 {
     (void)loop;
     own.stopped = true;
+}
+
+void loop_drain(uv_loop_t *loop)
+{
+    while (is_alive(loop))
+        loop_run(loop);
+}
+
+void loop_deinit(uv_loop_t *loop)
+{
+    close(own.epoll);
+    uv_loop_close(loop);
 }

@@ -2,8 +2,8 @@
  * Sockets that are waited for beside libuv's loop.
  *
  * There may be many thousands of them that do nothing, or that come and go.
- * libuv keeps 160 bytes of each, and makes six system calls for one that comes
- * and goes; this makes two. libuv's own descriptor is one of those waited for.
+ * libuv keeps 150 bytes more of each, and makes four system calls more for one
+ * that comes and goes. Its own descriptor is one of those waited for.
  */
 #ifndef SEGBROKER_LOOP_LINUX_H
 #define SEGBROKER_LOOP_LINUX_H
