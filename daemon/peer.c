@@ -460,6 +460,20 @@ static void on_retry(uv_timer_t *timer)
         uv_timer_stop(timer);
 }
 
+/* What it has sent and nobody reads may hold its own end of the connection,
+ * which then would never end. */
+static void discard_input(struct peer *peer)
+{
+    struct peers *peers = &peer->broker->peers;
+    struct connection_handles handles = {.capacity = PEER_HANDLES_MAX};
+    size_t size;
+
+    while (connection_receive(peer->connection, peers->input,
+                              sizeof(peers->input), &size, &handles) == 0)
+        for (unsigned i = 0; i < handles.count; i++)
+            connection_dispose(handles.handles[i]);
+}
+
 /* True when the peer must be looked at again. */
 static bool look_after(struct peer *peer)
 {
@@ -467,8 +481,10 @@ static bool look_after(struct peer *peer)
     bool late = now - peer->moved_at > PEER_STALL_SECONDS * 1000;
 
     if (peer->state == PEER_LINGERING) {
-        if (late)
+        if (late) {
             output_drop(&peer->output);
+            discard_input(peer);
+        }
         /* Unread handles stay counted as long as they are there. */
         if (has_said_all(peer) || (late && peer->output.unread == 0))
             peer_close(peer);

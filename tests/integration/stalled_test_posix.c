@@ -171,6 +171,28 @@ START_TEST(slow_reader_is_not_cut_off)
 }
 END_TEST
 
+/* Its own end of the connection lies where nobody reads any more, and so stays
+ * open when it has gone. */
+START_TEST(client_that_sent_itself_along_goes_all_the_same)
+{
+    static const char create[] = "{\"id\":1,\"op\":\"create\",\"size\":1}\n";
+    enum { CREATES = 600, SIZE = sizeof(create) - 1 };
+    static char lines[CREATES * SIZE];
+    struct raw lost;
+    for (int i = 0; i < CREATES; i++)
+        memcpy(lines + (size_t)i * SIZE, create, SIZE);
+    raw_open(&lost, bystander_broker.socket);
+    REQUIRE(raw_send(&lost, lines, sizeof(lines)));
+    /* When it has answered others it has done what it does for this one. */
+    for (int i = 0; i < 20; i++)
+        raw_ask(&bystander, "{'id':1,'op':'ping'}");
+    int self = lost.fd;
+    REQUIRE(raw_send_with(&lost, "x", 1, &self, 1));
+    raw_close(&lost);
+    REQUIRE(TEST_UNTIL(40000, bystander_all_is_back()));
+}
+END_TEST
+
 static Suite *stalled_suite(void)
 {
     Suite *suite = suite_create("stalled");
@@ -178,6 +200,7 @@ static Suite *stalled_suite(void)
     tcase_add_checked_fixture(tests, setup, bystander_stop);
     tcase_add_test(tests, slow_reader_is_not_cut_off);
     tcase_add_test(tests, clients_that_never_read_are_cut_off);
+    tcase_add_test(tests, client_that_sent_itself_along_goes_all_the_same);
 
     tests = suite_case(suite, "small", 100);
     tcase_add_checked_fixture(tests, setup_small, bystander_stop);
