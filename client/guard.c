@@ -274,7 +274,8 @@ static void on_end(void *data)
 
 void guard_expect(segb_client *client)
 {
-    if (client->patience < 0 || client->guard || client->lookout)
+    if (client->patience < 0 || client->guard || client->lookout ||
+        client->state == CLIENT_DOWN)
         return;
     client->lookout = lookout_begin(client->channel, on_end, client);
     if (!client->lookout)
@@ -283,12 +284,19 @@ void guard_expect(segb_client *client)
 
 void guard_dismiss(segb_client *client)
 {
-    struct lookout *lookout = client->lookout;
+    struct lookout *lookout;
 
+    /* The lookout needs the channel to the end: who closes it waits here. */
+    while (client->dismissing)
+        thread_monitor_wait(client->monitor, THREAD_NEVER);
+    lookout = client->lookout;
     if (!lookout)
         return;
-    client->lookout = NULL;
+    client->dismissing = true;
     client_unlock(client);
     lookout_end(lookout);
     client_lock(client);
+    client->lookout = NULL;
+    client->dismissing = false;
+    thread_monitor_wake_all(client->monitor);
 }

@@ -73,6 +73,7 @@ struct segb_client {
     struct thread_monitor *monitor; /* guards all that follows */
     channel channel;
     struct lookout *lookout; /* for the first connection's end */
+    bool dismissing;         /* a thread ends the lookout */
     struct thread *guard;
     struct watch *watch; /* once an event loop has asked for it */
     struct frame_reader reader;
@@ -229,7 +230,8 @@ int guard_ensure(segb_client *client);
 /* From now on there is something to lose: sees to it that the connection's end
  * is noticed, and a guard runs then, if the client may reconnect. */
 void guard_expect(segb_client *client);
-/* The connection is to be ended. Gives the lock up for a while. */
+/* The connection is to be ended. Gives the lock up for a while. Afterwards the
+ * lookout is over, also where another thread ends it. */
 void guard_dismiss(segb_client *client);
 
 /* ---- clients and segments ---- */

@@ -7,21 +7,22 @@
 
 #include "thread.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+#include <utlist.h>
 
 struct tower {
-    struct tower *parents; /* of the process that this one is a fork of */
-    pid_t process;
     int poll;
     struct thread_monitor *monitor;
     struct thread *thread;
+    struct lookout *lookouts;
     const struct lookout *told; /* whose `ended` is under way */
+    bool has_ended;             /* the thread, since the descriptor is gone */
 };
 
 struct lookout {
@@ -29,47 +30,120 @@ struct lookout {
     channel channel;
     void (*ended)(void *data);
     void *data;
+    struct lookout *prev, *next;
 };
 
-static _Atomic(struct tower *) tower;
-/* Not the process's lock: that is taken before a client's. */
+/* Guards which tower there is. Not the process's lock: that is taken before a
+ * client's. */
 static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+static struct tower *tower;
+static bool forks_are_seen;
 
-static void tell_next(struct tower *t)
+/* ---- fork ---- */
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&making);
+}
+
+static void after_fork(void)
+{
+    pthread_mutex_unlock(&making);
+}
+
+/* The parent's is of no use here; its monitor may be held for ever. Its number
+ * is still ours, as the child has closed nothing yet. */
+static void after_fork_as_child(void)
+{
+    if (tower) {
+        close(tower->poll);
+        tower->poll = -1;
+    }
+    tower = NULL;
+    pthread_mutex_unlock(&making);
+}
+
+/* When the library is loaded, since later another thread may fork halfway. */
+__attribute__((constructor)) static void see_forks(void)
+{
+    forks_are_seen =
+        pthread_atfork(before_fork, after_fork, after_fork_as_child) == 0;
+}
+
+/* ---- the thread ---- */
+
+/* What the descriptor tells is believed only when it is in the list: where the
+ * program closed it, the number may be that of its own. */
+static struct lookout *find(const struct tower *t, const void *told)
+{
+    struct lookout *lookout;
+
+    DL_FOREACH (t->lookouts, lookout)
+        if (lookout == told)
+            return lookout;
+    return NULL;
+}
+
+static void tell(struct tower *t, const struct lookout *lookout)
+{
+    t->told = lookout;
+    thread_monitor_unlock(t->monitor);
+    lookout->ended(lookout->data);
+    thread_monitor_lock(t->monitor);
+    t->told = NULL;
+    thread_monitor_wake_all(t->monitor);
+}
+
+/* False when the descriptor is not what it was. */
+static bool tell_next(struct tower *t)
 {
     struct epoll_event event;
-    const struct lookout *lookout;
+    const struct lookout *lookout = NULL;
+    bool is_good;
+    int count;
 
     thread_monitor_lock(t->monitor);
     /* With the lock, so that it is not freed meanwhile. */
-    if (epoll_wait(t->poll, &event, 1, 0) == 1) {
-        t->told = lookout = event.data.ptr;
-        thread_monitor_unlock(t->monitor);
-        lookout->ended(lookout->data);
-        thread_monitor_lock(t->monitor);
-        t->told = NULL;
-        thread_monitor_wake_all(t->monitor);
+    count = epoll_wait(t->poll, &event, 1, 0);
+    is_good = count >= 0 || errno == EINTR;
+    if (count == 1) {
+        lookout = find(t, event.data.ptr);
+        is_good = lookout != NULL;
     }
+    if (lookout)
+        tell(t, lookout);
     thread_monitor_unlock(t->monitor);
+    return is_good;
+}
+
+static bool await(struct tower *t)
+{
+    struct pollfd wait = {.fd = t->poll, .events = POLLIN};
+
+    if (poll(&wait, 1, -1) < 0)
+        return errno == EINTR;
+    return !(wait.revents & POLLNVAL) && tell_next(t);
 }
 
 static void look_out(void *data)
 {
     struct tower *t = data;
-    struct pollfd wait = {.fd = t->poll, .events = POLLIN};
 
-    while (poll(&wait, 1, -1) >= 0)
-        tell_next(t);
+    while (await(t))
+        ;
+    thread_monitor_lock(t->monitor);
+    t->has_ended = true;
+    thread_monitor_unlock(t->monitor);
 }
 
-static struct tower *tower_new(struct tower *parents)
+/* ---- the tower; with `making` ---- */
+
+static struct tower *tower_new(void)
 {
     struct tower *made = calloc(1, sizeof(*made));
 
     if (!made)
         return NULL;
-    made->parents = parents;
-    made->process = getpid();
     made->poll = epoll_create1(EPOLL_CLOEXEC);
     if (made->poll < 0)
         goto undo_memory;
@@ -87,48 +161,40 @@ undo_memory:
     return NULL;
 }
 
-static bool is_own(const struct tower *t)
-{
-    return t && t->process == getpid();
-}
+/* ---- lookouts ---- */
 
-/* This process's, or NULL. */
-static struct tower *tower_get(void)
+static bool begin(struct lookout *lookout)
 {
-    struct tower *found = atomic_load(&tower), *made;
+    /* Without asking for anything one is told of the end alone. */
+    struct epoll_event event = {.events = EPOLLONESHOT, .data.ptr = lookout};
+    struct tower *t = lookout->tower = tower;
+    bool added;
 
-    if (is_own(found))
-        return found;
-    pthread_mutex_lock(&making);
-    found = atomic_load(&tower);
-    if (!is_own(found)) {
-        made = tower_new(found);
-        /* The parent's is of no use here; its lock may be held for ever. */
-        if (made && found)
-            close(found->poll);
-        if (made)
-            atomic_store(&tower, made);
-        found = made;
-    }
-    pthread_mutex_unlock(&making);
-    return found;
+    thread_monitor_lock(t->monitor);
+    added =
+        epoll_ctl(t->poll, EPOLL_CTL_ADD, (int)lookout->channel, &event) == 0;
+    if (added)
+        DL_APPEND(t->lookouts, lookout);
+    thread_monitor_unlock(t->monitor);
+    return added;
 }
 
 struct lookout *lookout_begin(channel c, void (*ended)(void *data), void *data)
 {
     struct lookout *lookout = malloc(sizeof(*lookout));
-    /* Without asking for anything one is told of the end alone. */
-    struct epoll_event event = {.events = EPOLLONESHOT, .data.ptr = lookout};
 
     if (!lookout)
         return NULL;
-    *lookout = (struct lookout){
-        .tower = tower_get(), .channel = c, .ended = ended, .data = data};
-    if (lookout->tower &&
-        epoll_ctl(lookout->tower->poll, EPOLL_CTL_ADD, (int)c, &event) == 0)
-        return lookout;
-    free(lookout);
-    return NULL;
+    *lookout = (struct lookout){.channel = c, .ended = ended, .data = data};
+    pthread_mutex_lock(&making);
+    if (!tower && forks_are_seen)
+        tower = tower_new();
+    if (!tower || !begin(lookout)) {
+        free(lookout);
+        lookout = NULL;
+    }
+    pthread_mutex_unlock(&making);
+    return lookout;
 }
 
 struct lookout *lookout_end(struct lookout *lookout)
@@ -141,6 +207,7 @@ struct lookout *lookout_end(struct lookout *lookout)
     while (t->told == lookout)
         thread_monitor_wait(t->monitor, THREAD_NEVER);
     epoll_ctl(t->poll, EPOLL_CTL_DEL, (int)lookout->channel, NULL);
+    DL_DELETE(t->lookouts, lookout);
     thread_monitor_unlock(t->monitor);
     free(lookout);
     return NULL;

@@ -34,8 +34,11 @@
  * or not. Later calls wait for the new connection, at most reconnect_ms. A
  * segment that the broker does not know any more stays usable, and nobody finds
  * it by its name. On Linux one more thread notices the end of all clients'
- * connections; from the first segment on it and a descriptor of it stay with
- * the process, so the library's file is not unloaded.
+ * connections. From the first segment or watch on it and a descriptor of it
+ * stay with the process, so the library's file is not unloaded. The descriptor
+ * must not be closed while a client is connected, nor in a program that will
+ * connect again or has epoll descriptors of its own. A child by fork may close
+ * all descriptors.
  */
 #ifndef SEGBROKER_H
 #define SEGBROKER_H
