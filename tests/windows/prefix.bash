@@ -12,6 +12,13 @@ make_prefix() {
 }
 
 end_prefix() {
+    local sockets
+
     wineserver -k 2>/dev/null || true
     wineserver -w 2>/dev/null || true
+    # Debian's server has them in a folder whose name it leaves here.
+    sockets=$(cat "$WINEPREFIX/wineserver" 2>/dev/null || true)
+    if [[ $sockets =~ ^wine-[A-Za-z0-9]+$ ]]; then
+        rm -rf "/tmp/$sockets"
+    fi
 }
