@@ -114,8 +114,9 @@ START_TEST(more_than_are_free_are_refused)
             (uintmax_t)(before + 1) * HUGE);
     if (before < 500)
         recovery_expect_outcome("no-memory");
-    REQUIRE_INT(test_huge_pages(), before);
-    REQUIRE_INT(raw_used_by_all(&recovery_client, "bytes"), 0);
+    REQUIRE(TEST_UNTIL(RECOVERY_SOON_MS, test_huge_pages() == before));
+    REQUIRE(TEST_UNTIL(RECOVERY_SOON_MS,
+                       raw_used_by_all(&recovery_client, "bytes") == 0));
 }
 END_TEST
 
