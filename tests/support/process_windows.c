@@ -233,14 +233,36 @@ uint64_t test_host_memory(void)
     return status.ullTotalPhys;
 }
 
+static bool get_beginning(test_pid pid, FILETIME *began)
+{
+    HANDLE process =
+        OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, (DWORD)pid);
+    FILETIME ended, kernel, user;
+    bool found =
+        process && GetProcessTimes(process, began, &ended, &kernel, &user) != 0;
+    if (process)
+        CloseHandle(process);
+    return found;
+}
+
+/* Numbers are used again: who is older is another one's orphan. */
+static bool is_younger(test_pid pid, const FILETIME *than)
+{
+    FILETIME began;
+    return get_beginning(pid, &began) && CompareFileTime(&began, than) >= 0;
+}
+
 test_pid test_child_of(test_pid pid)
 {
     HANDLE list = CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0);
     PROCESSENTRY32 entry = {.dwSize = sizeof(entry)};
+    FILETIME began = {0};
     test_pid child = 0;
+    get_beginning(pid, &began);
     for (BOOL more = Process32First(list, &entry); more && !child;
          more = Process32Next(list, &entry)) {
-        if (entry.th32ParentProcessID == (DWORD)pid)
+        if (entry.th32ParentProcessID == (DWORD)pid &&
+            is_younger((test_pid)entry.th32ProcessID, &began))
             child = (test_pid)entry.th32ProcessID;
     }
     CloseHandle(list);
