@@ -127,7 +127,7 @@ static int send_once(struct output *output, const struct output_target *target,
                         count, sent);
     switch (r) {
     case 0:
-        output->sent += *sent;
+        output->sent += (uint32_t)*sent;
         count_unread(output, target, output->unread + count);
         return 0;
     case CONNECTION_E_AGAIN:

@@ -52,7 +52,7 @@ struct output_chunk;
 
 struct output {
     struct output_chunk *queue;
-    uint64_t sent;   /* bytes, ever: how one sees that it moves */
+    uint32_t sent;   /* bytes, and from 0 again: how one sees that it moves */
     unsigned unread; /* handles sent since all was known to be read */
 };
 

@@ -115,7 +115,7 @@ void peer_close(struct peer *peer)
 static bool has_said_all(struct peer *peer)
 {
     struct output_target target = target_of(peer);
-    uint64_t sent = peer->output.sent;
+    uint32_t sent = peer->output.sent;
     int r = output_flush(&peer->output, &target, &peer->broker->peers.batch);
 
     if (sent != peer->output.sent)
@@ -221,7 +221,7 @@ static void flush_output(struct peer *peer)
     struct broker *broker = peer->broker;
     struct output_target target = target_of(peer);
     bool had_queue = peer->output.queue != NULL;
-    uint64_t sent = peer->output.sent;
+    uint32_t sent = peer->output.sent;
     int r;
 
     if (!is_served(peer))
