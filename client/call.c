@@ -600,23 +600,21 @@ int call_begin(segb_client *client, struct message_request *request,
     return r;
 }
 
-static void queue_quiet(segb_client *client, unsigned connection,
-                        struct message_request *request, uint64_t deadline)
-{
-    bool waited = false;
-
-    if (client->out.size > PROTOCOL_LINE_MAX && is_connected(client))
-        wait_sent(client, deadline, &waited);
-    if (is_current(client, connection))
-        call_queue_quiet(client, request);
-}
-
 static void send_queued(segb_client *client, uint64_t deadline)
 {
     bool waited = false;
 
     if (is_connected(client))
         wait_sent(client, deadline, &waited);
+}
+
+static void queue_quiet(segb_client *client, unsigned connection,
+                        struct message_request *request, uint64_t deadline)
+{
+    if (client->out.size > PROTOCOL_LINE_MAX)
+        send_queued(client, deadline);
+    if (is_current(client, connection))
+        call_queue_quiet(client, request);
 }
 
 void call_send_quiet(segb_client *client, unsigned connection,

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* Small, because there may be many that do nothing. */
 _Static_assert((int)CONNECTION_READABLE == (int)LOOP_READABLE &&
                    (int)CONNECTION_WRITABLE == (int)LOOP_WRITABLE,
                "one's events are the other's");
 
+/* Small, because there may be many that do nothing. */
 struct connection {
     struct loop_watch watch; /* first; of its socket */
     union {
